@@ -8,3 +8,4 @@ pub mod key;
 pub mod name;
 pub mod serial;
 pub mod validity;
+pub mod verification;
