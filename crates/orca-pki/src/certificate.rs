@@ -209,7 +209,7 @@ impl Certificate {
         verify(&issuer.public_key_info, algorithm, message, signature)
     }
 
-    fn extension<T>(&self) -> Option<T>
+    pub(crate) fn extension<T>(&self) -> Option<T>
     where
         T: AssociatedOid + for<'a> Decode<'a>,
     {

@@ -130,7 +130,7 @@ impl HostName {
     /// A DNS name; text that is an address is refused here.
     ///
     /// # Errors
-    /// No RFC 1123 host name, a wildcard, or over 64 characters (it becomes the commonName).
+    /// No RFC 1123 host name, or a wildcard.
     pub fn dns(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
@@ -138,8 +138,8 @@ impl HostName {
         if text.contains('*') {
             return Err(NameError::Wildcard(text.to_owned()));
         }
-        if text.chars().count() > NAME_LENGTH {
-            return Err(NameError::TooLong);
+        if text.len() > 253 {
+            return Err(NameError::NotAHost(text.to_owned()));
         }
         let labels_fit = text.split('.').all(|label| {
             (1..=63).contains(&label.len())

@@ -52,6 +52,16 @@ impl Validity {
     }
 }
 
+/// A moment so many seconds later, or earlier where negative; stops at the ends of the calendar.
+pub fn shift(at: Timestamp, seconds: i64) -> Timestamp {
+    let end = if seconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_second(at.as_second().saturating_add(seconds)).unwrap_or(end)
+}
+
 /// UTCTime through 2049, GeneralizedTime from 2050 on (RFC 5280 §4.1.2.5).
 ///
 /// # Errors
