@@ -1,0 +1,634 @@
+//! What the configuration file means: every key of ours with its default.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use http::uri::{Authority, Scheme};
+use orca_messages::Lang;
+
+use crate::conf_file::{Assignment, ConfFile, Peculiarity};
+use crate::config_error::ConfigError;
+
+/// Read where `--conf` names none, if it exists.
+pub(crate) const OWN_CONF: &str = "/opt/jma/weborca/conf/orca-gateway.conf";
+/// Read otherwise; WebORCA sources the same file.
+pub(crate) const WEBORCA_CONF: &str = "/opt/jma/weborca/conf/jma-receipt.conf";
+
+const LOG_FOLDER: &str = "/opt/jma/weborca/log";
+const MAX_WORKERS: usize = 1024;
+
+/// The three keys of the original that switch HTTPS on.
+pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
+
+const OUR_KEYS: [&str; 18] = [
+    "CA_CRT",
+    "SERVER_CRT",
+    "SERVER_PEM",
+    "CA_CRL",
+    "GATEWAY_LISTEN",
+    "GATEWAY_UPSTREAM",
+    "GATEWAY_UPSTREAM_CA",
+    "GATEWAY_UPSTREAM_CRT",
+    "GATEWAY_UPSTREAM_PEM",
+    "GATEWAY_CLIENT_AUTH",
+    "GATEWAY_CRL_UNUSABLE",
+    "GATEWAY_STATE",
+    "GATEWAY_LOG",
+    "GATEWAY_ACCESS_LOG",
+    "GATEWAY_STATUS",
+    "GATEWAY_WORKERS",
+    "GATEWAY_LANG",
+    "GATEWAY_SUPPORT",
+];
+
+/// How the gateway is to run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) mode: Mode,
+    pub(crate) listen: SocketAddr,
+    pub(crate) upstream: Upstream,
+    pub(crate) client_auth: ClientAuth,
+    pub(crate) crl_unusable: CrlUnusable,
+    /// Folder of the last good CRLs.
+    pub(crate) state: PathBuf,
+    pub(crate) log: LogTarget,
+    pub(crate) access_log: LogTarget,
+    /// Loopback address of `/healthz`, `/status` and `/metrics`; `None` switches it off.
+    pub(crate) status: Option<SocketAddr>,
+    pub(crate) workers: NonZeroUsize,
+    pub(crate) lang: Lang,
+    /// Name and telephone shown on pages.
+    pub(crate) support: Option<String>,
+}
+
+/// HTTPS with client certificates, or plain HTTP; a reload never changes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    Https(HttpsFiles),
+    Http,
+}
+
+/// The files HTTPS is made of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct HttpsFiles {
+    pub(crate) server_crt: PathBuf,
+    pub(crate) server_pem: PathBuf,
+    pub(crate) ca_crt: PathBuf,
+    pub(crate) ca_crl: CrlSource,
+}
+
+/// Where the CRL comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum CrlSource {
+    /// PEM or DER, one or several.
+    File(PathBuf),
+    /// `http://` or `https://`.
+    Url(String),
+}
+
+/// The WebORCA application.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Upstream {
+    pub(crate) scheme: Scheme,
+    /// Host and port, the port always there.
+    pub(crate) authority: Authority,
+    /// CAs that verify an https application; `None` is `CA_CRT`, then the system's roots.
+    pub(crate) ca: Option<PathBuf>,
+    /// Our own certificate towards it.
+    pub(crate) identity: Option<UpstreamIdentity>,
+}
+
+/// Our certificate and key towards an https application.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct UpstreamIdentity {
+    pub(crate) crt: PathBuf,
+    pub(crate) pem: PathBuf,
+}
+
+/// What a client without a valid certificate gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ClientAuth {
+    /// A page that says why.
+    Explain,
+    /// The fitting TLS alert.
+    Strict,
+}
+
+/// What a CRL that cannot be used means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CrlUnusable {
+    Refuse,
+    Warn,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum LogTarget {
+    Stdout,
+    File(PathBuf),
+}
+
+/// The three keys as they stand in the file, for the start-up lines.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ServerKeys {
+    pub(crate) ca_crt: Option<PathBuf>,
+    pub(crate) server_crt: Option<PathBuf>,
+    pub(crate) server_pem: Option<PathBuf>,
+}
+
+/// The file as it was read. Where to log and in which language is known even when the rest is wrong.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) path: PathBuf,
+    pub(crate) log: LogTarget,
+    pub(crate) lang: Lang,
+    pub(crate) keys: ServerKeys,
+    /// Lines that are no plain assignment and touch no key of ours.
+    pub(crate) left_alone: Vec<Peculiarity>,
+    /// The configuration, or everything that is wrong with it; never an empty list.
+    pub(crate) config: Result<Config, Vec<ConfigError>>,
+}
+
+/// The file to read where the command line names none.
+pub(crate) fn default_path() -> PathBuf {
+    let own = Path::new(OWN_CONF);
+    // Whatever keeps us from looking is reported when the file is opened.
+    match own.try_exists() {
+        Ok(false) => PathBuf::from(WEBORCA_CONF),
+        Ok(true) | Err(_) => own.to_owned(),
+    }
+}
+
+/// Reads the configuration file.
+///
+/// # Errors
+/// The file cannot be read at all.
+pub(crate) fn read(path: &Path) -> Result<Reading, ConfigError> {
+    let octets = std::fs::read(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    // Comments may be in any encoding; a value of ours that is not UTF-8 is refused below.
+    Ok(interpret(path, &String::from_utf8_lossy(&octets)))
+}
+
+/// Tells what the text of the file at `path` means.
+pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
+    let file = ConfFile::parse(text);
+    let mut terms = Terms::new(path, &file);
+    let (touching, left_alone): (Vec<_>, Vec<_>) = file
+        .peculiarities
+        .iter()
+        .cloned()
+        .partition(|peculiarity| OUR_KEYS.iter().any(|key| peculiarity.mentions(key)));
+    for Peculiarity { line, text } in touching {
+        terms.errors.push(ConfigError::NotPlain { line, text });
+    }
+    let keys = terms.server_keys();
+    let log = terms.log_target("GATEWAY_LOG", default_log(path));
+    let lang = terms
+        .parsed("GATEWAY_LANG", "ja, en", |word| word.parse().ok())
+        .unwrap_or(Lang::Ja);
+    let config = terms.config(&keys, log.clone(), lang);
+    let mut errors = terms.errors;
+    let config = match config {
+        Some(config) if errors.is_empty() => Ok(config),
+        _ => {
+            errors.sort_by_key(ConfigError::line);
+            Err(errors)
+        }
+    };
+    Reading {
+        path: path.to_owned(),
+        log,
+        lang,
+        keys,
+        left_alone,
+        config,
+    }
+}
+
+fn default_log(conf: &Path) -> PathBuf {
+    let own = conf.file_name() == Path::new(OWN_CONF).file_name();
+    Path::new(LOG_FOLDER).join(if own {
+        "orca-gateway.log"
+    } else {
+        "jma-receipt-weborca.log"
+    })
+}
+
+/// Reads values one by one and collects what is wrong with them.
+struct Terms<'a> {
+    folder: &'a Path,
+    file: &'a ConfFile,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Terms<'a> {
+    fn new(path: &'a Path, file: &'a ConfFile) -> Self {
+        Self {
+            folder: path.parent().unwrap_or(Path::new("")),
+            file,
+            errors: Vec::new(),
+        }
+    }
+
+    fn config(&mut self, keys: &ServerKeys, log: LogTarget, lang: Lang) -> Option<Config> {
+        let mode = self.mode(keys);
+        let upstream = self.upstream();
+        Some(Config {
+            listen: self.listen(),
+            client_auth: self
+                .parsed(
+                    "GATEWAY_CLIENT_AUTH",
+                    "explain, strict",
+                    |word| match word {
+                        "explain" => Some(ClientAuth::Explain),
+                        "strict" => Some(ClientAuth::Strict),
+                        _ => None,
+                    },
+                )
+                .unwrap_or(ClientAuth::Explain),
+            crl_unusable: self
+                .parsed("GATEWAY_CRL_UNUSABLE", "warn, refuse", |word| match word {
+                    "warn" => Some(CrlUnusable::Warn),
+                    "refuse" => Some(CrlUnusable::Refuse),
+                    _ => None,
+                })
+                .unwrap_or(CrlUnusable::Warn),
+            state: self
+                .path("GATEWAY_STATE")
+                .unwrap_or_else(|| PathBuf::from("/var/lib/orca-gateway")),
+            log,
+            access_log: self.log_target(
+                "GATEWAY_ACCESS_LOG",
+                Path::new(LOG_FOLDER).join("orca-gateway-access.log"),
+            ),
+            status: self.status(),
+            workers: self.workers(),
+            lang,
+            support: self.text("GATEWAY_SUPPORT").map(|a| a.value.clone()),
+            mode: mode?,
+            upstream: upstream?,
+        })
+    }
+
+    /// All three keys, or none of them.
+    fn mode(&mut self, keys: &ServerKeys) -> Option<Mode> {
+        let ServerKeys {
+            ca_crt,
+            server_crt,
+            server_pem,
+        } = keys.clone();
+        match (ca_crt, server_crt, server_pem) {
+            (None, None, None) => Some(Mode::Http),
+            (Some(ca_crt), Some(server_crt), Some(server_pem)) => Some(Mode::Https(HttpsFiles {
+                ca_crl: self.ca_crl(&ca_crt),
+                server_crt,
+                server_pem,
+                ca_crt,
+            })),
+            _ => {
+                let missing = SERVER_KEYS
+                    .into_iter()
+                    .zip(keys.in_order())
+                    .filter_map(|(key, path)| path.is_none().then_some(key))
+                    .collect();
+                self.errors.push(ConfigError::KeysIncomplete { missing });
+                None
+            }
+        }
+    }
+
+    fn ca_crl(&mut self, ca_crt: &Path) -> CrlSource {
+        let Some(assignment) = self.text("CA_CRL") else {
+            return CrlSource::File(ca_crt.with_file_name("ca.crl"));
+        };
+        if !assignment.value.contains("://") {
+            return CrlSource::File(self.folder.join(&assignment.value));
+        }
+        let is_http = assignment
+            .value
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        if !is_http {
+            self.refuse(assignment, "FILE, http://…, https://…");
+        }
+        CrlSource::Url(assignment.value.clone())
+    }
+
+    fn listen(&mut self) -> SocketAddr {
+        self.parsed("GATEWAY_LISTEN", "[::]:8000, 192.168.1.100:8000", |word| {
+            word.parse().ok()
+        })
+        .unwrap_or_else(|| SocketAddr::from(([0; 8], 8000)))
+    }
+
+    fn upstream(&mut self) -> Option<Upstream> {
+        let expected = "http://127.0.0.1:8001, https://HOST:PORT";
+        let (scheme, authority) = self
+            .parsed("GATEWAY_UPSTREAM", expected, upstream_address)
+            .unwrap_or_else(|| (Scheme::HTTP, Authority::from_static("127.0.0.1:8001")));
+        let ca = self.path("GATEWAY_UPSTREAM_CA");
+        let crt = self.path("GATEWAY_UPSTREAM_CRT");
+        let pem = self.path("GATEWAY_UPSTREAM_PEM");
+        let identity = match (crt, pem) {
+            (None, None) => None,
+            (Some(crt), Some(pem)) => Some(UpstreamIdentity { crt, pem }),
+            _ => {
+                self.errors.push(ConfigError::UpstreamPairIncomplete);
+                return None;
+            }
+        };
+        Some(Upstream {
+            scheme,
+            authority,
+            ca,
+            identity,
+        })
+    }
+
+    fn status(&mut self) -> Option<SocketAddr> {
+        let expected = "127.0.0.1:9180, [::1]:9180, none";
+        self.parsed("GATEWAY_STATUS", expected, |word| {
+            if word == "none" {
+                return Some(None);
+            }
+            let address: SocketAddr = word.parse().ok()?;
+            address.ip().is_loopback().then_some(Some(address))
+        })
+        .unwrap_or_else(|| Some(SocketAddr::from(([127, 0, 0, 1], 9180))))
+    }
+
+    fn workers(&mut self) -> NonZeroUsize {
+        self.parsed("GATEWAY_WORKERS", "1 … 1024", |word| {
+            word.parse::<NonZeroUsize>()
+                .ok()
+                .filter(|workers| workers.get() <= MAX_WORKERS)
+        })
+        .unwrap_or_else(|| {
+            let available = std::thread::available_parallelism();
+            available.unwrap_or(NonZeroUsize::MIN)
+        })
+    }
+
+    fn server_keys(&mut self) -> ServerKeys {
+        ServerKeys {
+            ca_crt: self.path("CA_CRT"),
+            server_crt: self.path("SERVER_CRT"),
+            server_pem: self.path("SERVER_PEM"),
+        }
+    }
+
+    fn log_target(&mut self, key: &'static str, default: PathBuf) -> LogTarget {
+        match self.text(key).map(|assignment| assignment.value.as_str()) {
+            None => LogTarget::File(default),
+            Some("-") => LogTarget::Stdout,
+            Some(path) => LogTarget::File(self.folder.join(path)),
+        }
+    }
+
+    /// A path; a relative one starts in the folder of the configuration file.
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let folder = self.folder;
+        self.text(key).map(|a| folder.join(&a.value))
+    }
+
+    fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let assignment = self.text(key)?;
+        let value = parse(&assignment.value);
+        if value.is_none() {
+            self.refuse(assignment, expected);
+        }
+        value
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<&'a Assignment> {
+        let assignment = self.file.get(key)?;
+        let unclean = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+        if assignment.value.contains(unclean) {
+            self.refuse(assignment, "UTF-8");
+            return None;
+        }
+        Some(assignment)
+    }
+
+    fn refuse(&mut self, assignment: &Assignment, expected: &'static str) {
+        self.errors.push(ConfigError::BadValue {
+            line: assignment.line,
+            key: assignment.key.clone(),
+            value: assignment.value.clone(),
+            expected,
+        });
+    }
+}
+
+/// Scheme and authority of an address without user, path or query; the port is filled in.
+fn upstream_address(word: &str) -> Option<(Scheme, Authority)> {
+    let uri: http::Uri = word.parse().ok()?;
+    let scheme = uri.scheme()?.clone();
+    let default_port = match scheme.as_str() {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = uri.authority()?;
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if !bare || authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    if authority.as_str() != authority.host() {
+        return (authority.port_u16()? != 0).then(|| (scheme, authority.clone()));
+    }
+    let with_port = format!("{}:{default_port}", authority.host());
+    Some((scheme, with_port.parse().ok()?))
+}
+
+impl ServerKeys {
+    /// In the order of [`SERVER_KEYS`].
+    pub(crate) fn in_order(&self) -> [Option<&Path>; 3] {
+        [&self.ca_crt, &self.server_crt, &self.server_pem].map(Option::as_deref)
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+impl fmt::Display for LogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("-"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(text: &str) -> Reading {
+        interpret(Path::new("/etc/x/gw.conf"), text)
+    }
+
+    fn config(text: &str) -> Config {
+        reading(text).config.unwrap()
+    }
+
+    fn error_ids(text: &str) -> Vec<&'static str> {
+        use orca_messages::Localize;
+        let errors = reading(text).config.unwrap_err();
+        errors.iter().map(Localize::id).collect()
+    }
+
+    const THREE: &str = "SERVER_CRT=/c/s.crt\nSERVER_PEM=/c/s.pem\nCA_CRT=/c/ca.crt\n";
+
+    #[test]
+    fn an_empty_file_means_http_and_every_default() {
+        let config = config("#PostgreSQL\n#DBHOST=xxx\n");
+        assert_eq!(config.mode, Mode::Http);
+        assert_eq!(config.listen.to_string(), "[::]:8000");
+        assert_eq!(config.upstream.to_string(), "http://127.0.0.1:8001");
+        assert_eq!(config.client_auth, ClientAuth::Explain);
+        assert_eq!(config.crl_unusable, CrlUnusable::Warn);
+        assert_eq!(config.state, Path::new("/var/lib/orca-gateway"));
+        assert_eq!(
+            config.access_log.to_string(),
+            "/opt/jma/weborca/log/orca-gateway-access.log"
+        );
+        assert_eq!(config.status, Some("127.0.0.1:9180".parse().unwrap()));
+        assert_eq!(config.lang, Lang::Ja);
+        assert_eq!(config.support, None);
+    }
+
+    #[test]
+    fn three_keys_mean_https_with_the_crl_beside_the_ca() {
+        let Mode::Https(files) = config(THREE).mode else {
+            panic!("http");
+        };
+        assert_eq!(files.ca_crl, CrlSource::File("/c/ca.crl".into()));
+        let Mode::Https(files) = config(&format!("{THREE}CA_CRL=https://ca:8443/ca.crl")).mode
+        else {
+            panic!("http");
+        };
+        assert_eq!(
+            files.ca_crl,
+            CrlSource::Url("https://ca:8443/ca.crl".into())
+        );
+    }
+
+    #[test]
+    fn one_or_two_of_the_three_keys_are_refused() {
+        for drop in 0..3 {
+            let some: String = THREE
+                .lines()
+                .enumerate()
+                .filter(|(line, _)| *line != drop)
+                .map(|(_, line)| format!("{line}\n"))
+                .collect();
+            assert_eq!(error_ids(&some), ["keys-incomplete"]);
+        }
+        assert_eq!(error_ids("CA_CRT=/c/ca.crt"), ["keys-incomplete"]);
+        let reading = reading("CA_CRT=/c/ca.crt\nGATEWAY_LOG=-\nGATEWAY_LANG=en");
+        assert_eq!(reading.keys.ca_crt, Some("/c/ca.crt".into()));
+        assert_eq!((reading.log, reading.lang), (LogTarget::Stdout, Lang::En));
+    }
+
+    #[test]
+    fn the_log_follows_the_name_of_the_file() {
+        let log = |path: &str| interpret(Path::new(path), "").log.to_string();
+        assert_eq!(
+            log("/x/orca-gateway.conf"),
+            "/opt/jma/weborca/log/orca-gateway.log"
+        );
+        for other in ["/x/jma-receipt.conf", "gw.conf"] {
+            assert_eq!(log(other), "/opt/jma/weborca/log/jma-receipt-weborca.log");
+        }
+    }
+
+    #[test]
+    fn relative_paths_start_in_the_folder_of_the_file() {
+        let config = config("GATEWAY_STATE=state\nGATEWAY_LOG=log/gw.log\n");
+        assert_eq!(config.state, Path::new("/etc/x/state"));
+        assert_eq!(config.log.to_string(), "/etc/x/log/gw.log");
+    }
+
+    #[test]
+    fn upstreams_have_a_scheme_a_host_and_nothing_else() {
+        let good = [
+            ("http://127.0.0.1:8001", "http://127.0.0.1:8001"),
+            ("http://localhost", "http://localhost:80"),
+            ("https://weborca/", "https://weborca:443"),
+            ("http://[::1]:9000", "http://[::1]:9000"),
+            ("http://[::1]", "http://[::1]:80"),
+        ];
+        for (word, shown) in good {
+            let text = format!("GATEWAY_UPSTREAM={word}");
+            assert_eq!(config(&text).upstream.to_string(), shown);
+        }
+        for word in [
+            "127.0.0.1:8001",
+            "ftp://a",
+            "http://a/path",
+            "http://a?x",
+            "http://u@a",
+            "http://a:0",
+            "http://a:99999",
+            "http://",
+        ] {
+            assert_eq!(
+                error_ids(&format!("GATEWAY_UPSTREAM='{word}'")),
+                ["bad-value"]
+            );
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_all_at_once() {
+        let text = "GATEWAY_LISTEN=8000\nGATEWAY_STATUS=192.168.1.1:9180\nGATEWAY_WORKERS=0\n\
+            GATEWAY_CLIENT_AUTH=maybe\nGATEWAY_CRL_UNUSABLE=x\nGATEWAY_LANG=fr\n\
+            CA_CRT=$HOME/ca.crt\n";
+        let errors = reading(text).config.unwrap_err();
+        let lines: Vec<_> = errors.iter().map(ConfigError::line).collect();
+        assert_eq!(
+            lines,
+            [
+                Some(1),
+                Some(2),
+                Some(3),
+                Some(4),
+                Some(5),
+                Some(6),
+                Some(7)
+            ]
+        );
+        assert_eq!(config("GATEWAY_STATUS=none").status, None);
+        assert_eq!(config("GATEWAY_WORKERS=3").workers.get(), 3);
+    }
+
+    #[test]
+    fn odd_lines_of_others_are_left_alone() {
+        let reading = reading("umask 022\nDBPASS=$(cat /x)\nDBHOST=a\n");
+        assert!(reading.config.is_ok());
+        let lines: Vec<_> = reading.left_alone.iter().map(|odd| odd.line).collect();
+        assert_eq!(lines, [1, 2]);
+    }
+
+    #[test]
+    fn a_certificate_towards_the_application_needs_its_key() {
+        assert_eq!(
+            error_ids("GATEWAY_UPSTREAM_CRT=/a.crt"),
+            ["upstream-pair-incomplete"]
+        );
+    }
+}
