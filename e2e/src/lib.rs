@@ -1,4 +1,16 @@
 //! Runs the programs as people do: a temporary site, an imitation of the WebORCA application, and
 //! the clients a clinic has. The programs under test are only ever started, never linked.
 
+pub mod browser;
+pub mod catool;
+pub mod curl;
+pub mod forge;
+pub mod gateway;
+pub mod http1;
 pub mod imitation;
+pub mod kit;
+pub mod process;
+pub mod program;
+pub mod site;
+pub mod tls;
+pub mod wait;

@@ -1,0 +1,129 @@
+//! curl, as scripts and the API's users run it.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::kit::Kit;
+use crate::program::Outcome;
+use crate::program::Program;
+use crate::site::SERVER_NAME;
+
+/// A call of curl to the gateway that has not been made yet.
+#[derive(Clone, Debug)]
+pub struct Curl {
+    server: SocketAddr,
+    args: Vec<OsString>,
+}
+
+impl Curl {
+    /// Trusts `ca` and knows where the server's name leads.
+    pub fn new(server: SocketAddr, ca: &Path) -> Self {
+        let port = server.port();
+        let address = server.ip();
+        Self {
+            server,
+            args: Vec::new(),
+        }
+        .args(["--silent", "--show-error", "--max-time", "60"])
+        .args(["--resolve", &format!("{SERVER_NAME}:{port}:{address}")])
+        .arg("--cacert")
+        .arg(ca)
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<str>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        let args = args.into_iter().map(|arg| arg.as_ref().into());
+        self.args.extend(args);
+        self
+    }
+
+    /// Shows the certificate out of the `.p12`.
+    ///
+    /// # Errors
+    ///
+    /// When the passphrase is missing.
+    pub fn with_p12(self, kit: &Kit) -> anyhow::Result<Self> {
+        let mut cert = kit.p12().into_os_string();
+        cert.push(format!(":{}", kit.passphrase()?));
+        Ok(self.args(["--cert-type", "P12"]).arg("--cert").arg(cert))
+    }
+
+    /// Shows `.crt` and `.pem`.
+    pub fn with_pem(self, kit: &Kit) -> Self {
+        self.arg("--cert").arg(kit.crt()).arg("--key").arg(kit.pem())
+    }
+
+    /// Shows `.crt` and `.enc.pem` with the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// When the passphrase is missing.
+    pub fn with_encrypted_pem(self, kit: &Kit) -> anyhow::Result<Self> {
+        let passphrase = kit.passphrase()?;
+        Ok(self
+            .arg("--cert")
+            .arg(kit.crt())
+            .arg("--key")
+            .arg(kit.enc_pem())
+            .args(["--pass", &passphrase]))
+    }
+
+    /// Asks for a path on `https://weborca-server:PORT`.
+    ///
+    /// # Errors
+    ///
+    /// When curl cannot be run.
+    pub fn get(&self, path: &str) -> anyhow::Result<Page> {
+        self.fetch(&format!("https://{SERVER_NAME}:{}{path}", self.server.port()))
+    }
+
+    /// Asks for any address.
+    ///
+    /// # Errors
+    ///
+    /// When curl cannot be run.
+    pub fn fetch(&self, url: &str) -> anyhow::Result<Page> {
+        let outcome = Program::new("curl")
+            .args(&self.args)
+            .args(["--write-out", "\n%{http_code} %{http_version}"])
+            .arg(url)
+            .run()?;
+        Page::read(outcome)
+    }
+}
+
+/// What curl got.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The status code; 0 where there was no response.
+    pub status: u16,
+    /// `1.1` or `2`.
+    pub version: String,
+    /// The content.
+    pub body: String,
+    /// Exit code and complaints.
+    pub outcome: Outcome,
+}
+
+impl Page {
+    fn read(outcome: Outcome) -> anyhow::Result<Self> {
+        let text = outcome.text();
+        let (body, last) = text.rsplit_once('\n').context("curl wrote no status")?;
+        let (status, version) = last.split_once(' ').context("curl wrote no version")?;
+        Ok(Self {
+            status: status.parse()?,
+            version: version.to_owned(),
+            body: body.to_owned(),
+            outcome,
+        })
+    }
+}
