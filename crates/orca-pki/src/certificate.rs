@@ -182,6 +182,11 @@ impl Certificate {
             .is_some_and(|constraints| constraints.ca)
     }
 
+    /// pathLenConstraint of the basicConstraints, where present (RFC 5280 §4.2.1.9).
+    pub fn path_length(&self) -> Option<u8> {
+        self.extension::<BasicConstraints>()?.path_len_constraint
+    }
+
     /// keyUsage, where present (RFC 5280 §4.2.1.3).
     pub fn key_usage(&self) -> Option<KeyUsage> {
         self.extension()

@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod certificate;
+pub mod crl;
 pub mod encryption;
 pub mod issuance;
 pub mod key;
