@@ -11,6 +11,7 @@ pub mod imitation;
 pub mod kit;
 pub mod process;
 pub mod program;
+pub mod screen;
 pub mod site;
 pub mod tls;
 pub mod wait;
