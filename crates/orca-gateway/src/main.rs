@@ -1,9 +1,14 @@
 //! SSL client authentication in front of WebORCA, with revocation that takes effect.
 
+mod access_log;
+mod body;
 mod clock;
 mod conf_file;
 mod config;
 mod config_error;
+mod headers;
 mod identity;
+mod line_writer;
+mod log;
 
 fn main() {}

@@ -1,0 +1,86 @@
+//! The event log: start-up lines and what happens afterwards, each line with the local time.
+
+use jiff::tz::TimeZone;
+use orca_messages::render::one_line;
+use orca_messages::{Lang, Localize};
+
+use crate::clock::Clock;
+use crate::config::LogTarget;
+use crate::line_writer::{LineWriter, LogError};
+
+/// Takes events of any thread and never makes them wait.
+#[derive(Clone)]
+pub(crate) struct EventLog {
+    lines: LineWriter,
+    clock: Clock,
+    zone: TimeZone,
+    lang: Lang,
+}
+
+impl EventLog {
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open(
+        target: &LogTarget,
+        clock: Clock,
+        zone: TimeZone,
+        lang: Lang,
+    ) -> Result<Self, LogError> {
+        Ok(Self {
+            lines: LineWriter::open(target)?,
+            clock,
+            zone,
+            lang,
+        })
+    }
+
+    /// Writes one line as it is; control characters are made visible.
+    pub(crate) fn line(&self, text: &str) {
+        let local = self.zone.to_datetime(self.clock.now());
+        let line = format!("{} {}", local.strftime("%Y/%m/%d %H:%M:%S"), one_line(text));
+        self.lines.line(line.as_bytes());
+    }
+
+    /// Writes what happened and what to do, in the language of the log.
+    pub(crate) fn trouble(&self, trouble: &dyn Localize) {
+        let id = trouble.id();
+        let message = trouble.message();
+        self.line(&format!("{} [{id}]", message.get(self.lang)));
+        self.remedy(trouble);
+    }
+
+    /// Writes only what to do; what happened stands in the line before.
+    pub(crate) fn remedy(&self, trouble: &dyn Localize) {
+        let label = match self.lang {
+            Lang::En => "remedy",
+            Lang::Ja => "対処",
+        };
+        let remedy = trouble.remedy();
+        self.line(&format!("{label}: {}", remedy.get(self.lang)));
+    }
+
+    /// The language of the log.
+    pub(crate) fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// Opens the file anew by its name.
+    ///
+    /// # Errors
+    /// It cannot be opened; the old file stays in use.
+    pub(crate) fn reopen(&self) -> Result<(), LogError> {
+        self.lines.reopen()
+    }
+
+    /// Waits for the lines taken so far to be written.
+    pub(crate) fn flush(&self) {
+        self.lines.flush();
+    }
+
+    /// Lines that were lost so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lines.dropped()
+    }
+}
