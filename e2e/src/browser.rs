@@ -177,8 +177,10 @@ impl Browser {
     /// When there is no such field.
     pub fn fill_in(&self, selector: &str, text: &str) -> anyhow::Result<()> {
         let element = self.element(selector)?;
-        self.session
-            .post(&format!("/element/{element}/value"), &json!({ "text": text }))?;
+        self.session.post(
+            &format!("/element/{element}/value"),
+            &json!({ "text": text }),
+        )?;
         Ok(())
     }
 

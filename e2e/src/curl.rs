@@ -59,7 +59,10 @@ impl Curl {
 
     /// Shows `.crt` and `.pem`.
     pub fn with_pem(self, kit: &Kit) -> Self {
-        self.arg("--cert").arg(kit.crt()).arg("--key").arg(kit.pem())
+        self.arg("--cert")
+            .arg(kit.crt())
+            .arg("--key")
+            .arg(kit.pem())
     }
 
     /// Shows `.crt` and `.enc.pem` with the passphrase.
@@ -83,7 +86,10 @@ impl Curl {
     ///
     /// When curl cannot be run.
     pub fn get(&self, path: &str) -> anyhow::Result<Page> {
-        self.fetch(&format!("https://{SERVER_NAME}:{}{path}", self.server.port()))
+        self.fetch(&format!(
+            "https://{SERVER_NAME}:{}{path}",
+            self.server.port()
+        ))
     }
 
     /// Asks for any address.

@@ -63,7 +63,9 @@ impl Forge {
     ///
     /// When it is a look-alike.
     pub fn pem(&self) -> anyhow::Result<&str> {
-        self.pem.as_deref().context("a look-alike has no certificate")
+        self.pem
+            .as_deref()
+            .context("a look-alike has no certificate")
     }
 
     /// A client certificate with this serial number, good for years.

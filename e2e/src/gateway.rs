@@ -214,7 +214,10 @@ impl Gateway {
     /// With all entries, when none comes.
     pub fn access(&self, what: &str, like: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         wait::until(&format!("{what} in the access log"), || {
-            self.access_log().ok()?.into_iter().find(|entry| like(entry))
+            self.access_log()
+                .ok()?
+                .into_iter()
+                .find(|entry| like(entry))
         })
         .with_context(|| format!("{:#?}", self.access_log()))
     }

@@ -156,7 +156,10 @@ mod tests {
         let mut wire: &[u8] =
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         let response = read(&mut wire).unwrap();
-        assert_eq!((response.status, response.text()), (200, "abcde".to_owned()));
+        assert_eq!(
+            (response.status, response.text()),
+            (200, "abcde".to_owned())
+        );
     }
 
     #[test]

@@ -98,7 +98,10 @@ impl Process {
     pub fn listening(&mut self, address: Ipv4Addr) -> anyhow::Result<SocketAddr> {
         let what = format!("{} listens on {address}", self.name);
         let found = wait::until(&what, || match self.ended() {
-            Ok(None) => Some(Ok(*self.listeners().iter().find(|at| at.ip() == address)?)),
+            Ok(None) => Some(Ok(*self
+                .listeners()
+                .iter()
+                .find(|at| at.ip() == address)?)),
             Ok(Some(status)) => Some(Err(status)),
             Err(_) => None,
         })?;

@@ -44,9 +44,11 @@ impl Screen {
         let mut number = String::new();
         BufReader::new(stdout).read_line(&mut number)?;
         let display = format!(":{}", number.trim());
-        let manager = Program::new("openbox")
-            .env("DISPLAY", &display)
-            .spawn(Stdio::null(), Stdio::null(), Stdio::null())?;
+        let manager = Program::new("openbox").env("DISPLAY", &display).spawn(
+            Stdio::null(),
+            Stdio::null(),
+            Stdio::null(),
+        )?;
         Ok(Self {
             display,
             frame: dir.join("Xvfb_screen0"),

@@ -50,10 +50,7 @@ impl Site {
             std::fs::create_dir_all(dir.path().join(folder))?;
         }
         let ca = Catool::new(&dir.path().join("home"));
-        ca.program(["init", "--yes"])?
-            .at("-30d")
-            .run()?
-            .success()?;
+        ca.program(["init", "--yes"])?.at("-30d").run()?.success()?;
         let server = ca.issue(&format!(
             "issue_server_cert -c {SERVER_NAME} -c localhost -i 127.0.0.1"
         ))?;
@@ -93,8 +90,7 @@ impl Site {
     pub fn place(&self, file: &Path) -> anyhow::Result<PathBuf> {
         let to = self.conf_dir().join(file.file_name().context("a file")?);
         let partial = to.with_extension("partial");
-        std::fs::copy(file, &partial)
-            .with_context(|| format!("cannot copy {}", file.display()))?;
+        std::fs::copy(file, &partial).with_context(|| format!("cannot copy {}", file.display()))?;
         std::fs::rename(&partial, &to)?;
         Ok(to)
     }
@@ -113,7 +109,10 @@ impl Site {
             .set("SERVER_CRT", crt.display())
             .set("SERVER_PEM", pem.display())
             .set("CA_CRT", ca.display())
-            .set("GATEWAY_UPSTREAM", format_args!("http://{}", self.application.address))
+            .set(
+                "GATEWAY_UPSTREAM",
+                format_args!("http://{}", self.application.address),
+            )
             .set("GATEWAY_STATE", self.path("state").display()))
     }
 

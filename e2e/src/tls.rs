@@ -193,7 +193,10 @@ impl TlsClient {
 
     /// Connects and asks for a page as a browser in Japan does.
     pub fn get(&self, address: SocketAddr, path: &str) -> Answer {
-        self.send(address, request(address, path, &["Accept-Language: ja"]).as_bytes())
+        self.send(
+            address,
+            request(address, path, &["Accept-Language: ja"]).as_bytes(),
+        )
     }
 }
 

@@ -1,0 +1,3 @@
+//! Strangers read what we write.
+
+mod openssl;

@@ -1,0 +1,3 @@
+//! Stories from a clinic, told with the real programs.
+
+mod first_start;
