@@ -45,6 +45,11 @@ impl ClientIdentity {
         self.verified.issuer_key()
     }
 
+    /// Every certificate of the path that can be revoked, as issuer key and serial.
+    pub(crate) fn issued(&self) -> &[(KeyId, SerialNumber)] {
+        self.verified.issued()
+    }
+
     /// Last second of the whole path's validity.
     pub(crate) fn not_after(&self) -> Timestamp {
         self.validity().not_after

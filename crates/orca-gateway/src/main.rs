@@ -6,9 +6,12 @@ mod clock;
 mod conf_file;
 mod config;
 mod config_error;
+mod credentials;
+mod crl_store;
 mod headers;
 mod identity;
 mod line_writer;
 mod log;
+mod trust;
 
 fn main() {}

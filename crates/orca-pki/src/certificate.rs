@@ -182,6 +182,11 @@ impl Certificate {
             .is_some_and(|constraints| constraints.ca)
     }
 
+    /// Whether there is a basicConstraints extension at all; old roots have none.
+    pub fn has_basic_constraints(&self) -> bool {
+        self.extension::<BasicConstraints>().is_some()
+    }
+
     /// pathLenConstraint of the basicConstraints, where present (RFC 5280 §4.2.1.9).
     pub fn path_length(&self) -> Option<u8> {
         self.extension::<BasicConstraints>()?.path_len_constraint

@@ -1,0 +1,209 @@
+//! What the gateway believes now: authorities and revocation lists, as one immutable value.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use orca_pki::certificate::{Certificate, Fingerprint};
+use orca_pki::crl::Crl;
+use orca_pki::key::{KeyId, sha256};
+use orca_pki::serial::SerialNumber;
+use orca_pki::validity::ValidityState;
+use orca_pki::verification::{Authorities, RevocationStatus, judge};
+use rustls_pki_types::CertificateDer;
+
+use crate::config::CrlUnusable;
+use crate::identity::{ClientIdentity, Refusal};
+
+/// Verdicts kept at most; one clinic has some hundreds of clients.
+const MAX_VERDICTS: usize = 4096;
+
+/// What a client showed and holds the key of.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    certificate: Arc<Certificate>,
+    intermediates: Vec<CertificateDer<'static>>,
+}
+
+impl Presented {
+    /// Of a chain that was read; who makes one has seen CertificateVerify succeed.
+    pub(crate) fn new(
+        certificate: Arc<Certificate>,
+        intermediates: Vec<CertificateDer<'static>>,
+    ) -> Self {
+        Self {
+            certificate,
+            intermediates,
+        }
+    }
+
+    /// The client's own certificate.
+    pub(crate) fn certificate(&self) -> &Arc<Certificate> {
+        &self.certificate
+    }
+
+    fn key(&self) -> VerdictKey {
+        let mut above = Vec::new();
+        for der in &self.intermediates {
+            above.extend_from_slice(&sha256(der));
+        }
+        (self.certificate.fingerprint(), sha256(&above))
+    }
+}
+
+/// Authorities, their newest revocation lists, and what to do without one. Immutable: a change is a
+/// new snapshot.
+#[derive(Debug)]
+pub(crate) struct TrustSnapshot {
+    authorities: Authorities,
+    crls: HashMap<KeyId, Arc<Crl>>,
+    unusable: CrlUnusable,
+    verdicts: Mutex<HashMap<VerdictKey, Arc<ClientIdentity>>>,
+}
+
+type VerdictKey = (Fingerprint, [u8; 32]);
+
+impl TrustSnapshot {
+    /// Of authorities and the newest list of each key.
+    pub(crate) fn new(
+        authorities: Authorities,
+        crls: HashMap<KeyId, Arc<Crl>>,
+        unusable: CrlUnusable,
+    ) -> Self {
+        Self {
+            authorities,
+            crls,
+            unusable,
+            verdicts: Mutex::default(),
+        }
+    }
+
+    /// Whose clients are accepted.
+    pub(crate) fn authorities(&self) -> &Authorities {
+        &self.authorities
+    }
+
+    /// Who the client is, or why it is nobody.
+    ///
+    /// Only the verdict "valid" is remembered, and only in this snapshot.
+    ///
+    /// # Errors
+    /// The first cause that holds.
+    pub(crate) fn judge(
+        &self,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<Arc<ClientIdentity>, Refusal> {
+        let key = presented.key();
+        if let Some(identity) = self.remembered(&key)
+            && self.still_holds(&identity, now)
+        {
+            return Ok(identity);
+        }
+        let verdict = judge(
+            &presented.certificate,
+            &presented.intermediates,
+            &self.authorities,
+            now,
+            |key, serial| self.revocation(key, serial, now),
+        );
+        match verdict {
+            Ok(verified) => {
+                let identity = Arc::new(ClientIdentity::from(verified));
+                self.remember(key, &identity);
+                Ok(identity)
+            }
+            Err(rejection) => Err(Refusal::rejected(
+                &rejection,
+                Arc::clone(&presented.certificate),
+            )),
+        }
+    }
+
+    /// Whether a verdict of this very snapshot holds at a later moment: only dates can undo it.
+    pub(crate) fn still_holds(&self, identity: &ClientIdentity, now: Timestamp) -> bool {
+        identity.validity().state(now) == ValidityState::Valid
+            && match self.unusable {
+                CrlUnusable::Warn => true,
+                CrlUnusable::Refuse => identity
+                    .issued()
+                    .iter()
+                    .all(|(key, _)| self.crls.get(key).is_some_and(|crl| !crl.is_overdue(now))),
+            }
+    }
+
+    /// The list of every authority, as far as there is one.
+    pub(crate) fn crl_reports(&self, now: Timestamp) -> Vec<CrlReport> {
+        self.authorities
+            .iter()
+            .map(|authority| {
+                let crl = self.crls.get(&authority.key_id()).cloned();
+                CrlReport {
+                    authority: Arc::clone(authority),
+                    state: match &crl {
+                        None => CrlState::Missing,
+                        Some(crl) if crl.is_overdue(now) => CrlState::Overdue,
+                        Some(_) => CrlState::Good,
+                    },
+                    crl,
+                }
+            })
+            .collect()
+    }
+
+    /// The entries of an overdue list revoke all the same.
+    fn revocation(&self, issuer: KeyId, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
+        let crl = self.crls.get(&issuer);
+        if let Some(at) = crl.and_then(|crl| crl.revoked_at(serial)) {
+            return RevocationStatus::Revoked(at);
+        }
+        let usable = crl.is_some_and(|crl| !crl.is_overdue(now));
+        match self.unusable {
+            CrlUnusable::Refuse if !usable => RevocationStatus::Unknown,
+            CrlUnusable::Refuse | CrlUnusable::Warn => RevocationStatus::NotRevoked,
+        }
+    }
+
+    fn remembered(&self, key: &VerdictKey) -> Option<Arc<ClientIdentity>> {
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        verdicts.get(key).cloned()
+    }
+
+    fn remember(&self, key: VerdictKey, identity: &Arc<ClientIdentity>) {
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if verdicts.len() >= MAX_VERDICTS {
+            verdicts.clear();
+        }
+        verdicts.insert(key, Arc::clone(identity));
+    }
+}
+
+/// The revocation list of one authority.
+#[derive(Debug)]
+pub(crate) struct CrlReport {
+    pub(crate) authority: Arc<Certificate>,
+    pub(crate) state: CrlState,
+    pub(crate) crl: Option<Arc<Crl>>,
+}
+
+/// Whether a revocation list can be relied on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CrlState {
+    /// Before its nextUpdate.
+    Good,
+    /// None was ever read.
+    Missing,
+    /// Past its nextUpdate.
+    Overdue,
+}
+
+impl CrlState {
+    /// The word in status and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Missing => "missing",
+            Self::Overdue => "overdue",
+        }
+    }
+}
