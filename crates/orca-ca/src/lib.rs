@@ -1,1 +1,17 @@
+//! The authority: the only code that touches the issuer key or SQL.
 //!
+//! [`authority::Authority`] tells each flow (init, issue, export, revoke, issue a CRL) in one
+//! function; the command line and, later, the console are faces of it.
+
+pub mod authority;
+pub mod config;
+pub mod custody;
+pub mod delivery;
+pub mod error;
+pub mod place;
+pub mod publication;
+pub mod record;
+pub mod store;
+
+pub use authority::Authority;
+pub use error::Error;

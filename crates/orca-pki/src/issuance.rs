@@ -150,6 +150,9 @@ pub enum IssuanceError {
     /// A value cannot be encoded.
     #[error("a value cannot be encoded: {0}")]
     Der(#[from] der::Error),
+    /// A name does not fit.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The key or the provider failed.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -11,6 +11,8 @@ use aws_lc_rs::{digest, rsa};
 use const_oid::db::rfc5912;
 use der::asn1::Any;
 use der::{Decode, Encode};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
@@ -150,6 +152,15 @@ impl KeyPair {
             algorithm,
             inner: Inner::Rsa(pair),
         })
+    }
+
+    /// From an unencrypted PKCS#8 PEM block, `PRIVATE KEY` (RFC 7468 §10).
+    ///
+    /// # Errors
+    /// Not a key of one of our kinds.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::Unreadable)?;
+        Self::from_pkcs8(der.secret_pkcs8_der())
     }
 
     /// Unencrypted PKCS#8 DER, wiped when dropped.

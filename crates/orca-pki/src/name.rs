@@ -72,6 +72,16 @@ fn check_text(text: &str) -> Result<(), NameError> {
 pub struct CommonName(String);
 
 impl CommonName {
+    /// `orca`, the organization of the original tool's certificates.
+    pub fn orca() -> Self {
+        Self("orca".to_owned())
+    }
+
+    /// `orca CA 1A2B3C4D`, the name of a CA that was not given one.
+    pub fn numbered_ca(number: u32) -> Self {
+        Self(format!("orca CA {number:08X}"))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -98,6 +108,11 @@ impl fmt::Display for CommonName {
 pub struct Country(String);
 
 impl Country {
+    /// `JP`.
+    pub fn japan() -> Self {
+        Self("JP".to_owned())
+    }
+
     /// The two letters.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -26,6 +26,11 @@ pub enum SerialNumberError {
 }
 
 impl SerialNumber {
+    /// 1, which a CA of ours has itself.
+    pub fn one() -> Self {
+        Self([1].into())
+    }
+
     /// From the content octets of a DER INTEGER.
     ///
     /// # Errors

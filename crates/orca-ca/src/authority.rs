@@ -1,0 +1,612 @@
+//! The authority. Each flow is told here, in one function, from beginning to end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use orca_pki::bundle::{BaseName, Bundle};
+use orca_pki::certificate::Certificate;
+use orca_pki::issuance::{IssuanceError, IssuanceRequest, Realm, prepare};
+use orca_pki::key::{KeyAlgorithm, KeyPair};
+use orca_pki::lint::{self, Advice};
+use orca_pki::name::CommonName;
+use orca_pki::pkcs12::Pkcs12Profile;
+use orca_pki::profile::NameConstraints;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::serial::SerialNumber;
+use orca_pki::validity::{DAY, shift};
+
+use crate::config::{self, Config};
+use crate::custody::{Custody, SealContext, random};
+use crate::delivery::{self, Draft, Existing};
+use crate::error::Error;
+use crate::place::{CA_KEY, CONFIG, Place, REGISTER, SEALING_KEY, Standing};
+use crate::publication;
+use crate::record::{
+    AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site, Standing as RecordStanding,
+};
+use crate::store::{NamePolicy, RevocationOrder, SqliteStore, Store};
+
+/// Validity of a CA, in days: twenty years.
+pub const CA_DAYS: u32 = 7300;
+
+/// How a new CA is to be.
+#[derive(Clone, Debug)]
+pub struct InitOrder {
+    /// `O` of the CA and of what it issues.
+    pub organization: CommonName,
+    /// `CN`; eight random digits make one where none is given, because NSS refuses a second CA of
+    /// the same name and serial number.
+    pub ca_name: Option<CommonName>,
+    /// Validity in days.
+    pub days: u32,
+    /// Kind of the CA's key.
+    pub key: KeyAlgorithm,
+    /// What it may certify.
+    pub constraints: NameConstraints,
+}
+
+impl Default for InitOrder {
+    fn default() -> Self {
+        Self {
+            organization: CommonName::orca(),
+            ca_name: None,
+            days: CA_DAYS,
+            key: KeyAlgorithm::P256,
+            constraints: NameConstraints::default(),
+        }
+    }
+}
+
+/// A certificate to issue.
+#[derive(Clone, Debug)]
+pub struct IssueOrder {
+    /// What goes into it.
+    pub request: IssuanceRequest,
+    /// Who holds it; register only.
+    pub holder: Option<String>,
+    /// On which device; register only.
+    pub device: Option<String>,
+    /// Whether a second valid certificate of the name is wanted.
+    pub names: NamePolicy,
+    /// Folder for the zip, where not the configured one.
+    pub output: Option<PathBuf>,
+}
+
+/// A certificate that was issued.
+#[derive(Debug)]
+pub struct Issued {
+    /// Its serial.
+    pub serial: SerialNumber,
+    /// The zip.
+    pub zip: PathBuf,
+    /// What the linter had to say.
+    pub advice: Vec<Advice>,
+    /// Valid certificates of the same profile and name that existed before.
+    pub siblings: Vec<SerialNumber>,
+}
+
+/// Which certificates a command means.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// These.
+    Serials(Vec<SerialNumber>),
+    /// The valid one of a name.
+    Name {
+        /// commonName.
+        name: String,
+        /// Whether several are meant.
+        several: Several,
+    },
+}
+
+/// What to do where a name fits several valid certificates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Several {
+    /// Take all.
+    All,
+    /// Refuse and list them.
+    Refuse,
+}
+
+/// What a revocation did.
+#[derive(Debug)]
+pub struct Revoked {
+    /// Which certificates.
+    pub serials: Vec<SerialNumber>,
+    /// The CRL that says so.
+    pub crl: CrlNumber,
+    /// Whether any place besides the CA's own folder has it.
+    pub delivery: Delivery,
+}
+
+/// Whether a CRL goes anywhere besides the CA's own folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// `:crl_publish:` is empty: nobody was told.
+    Nowhere,
+    /// Every entry of `:crl_publish:` has it.
+    Published,
+}
+
+/// When `issue_crl` really makes a new list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CrlAge {
+    /// Always.
+    Any,
+    /// If the newest is older than so many seconds.
+    OlderThan(i64),
+}
+
+/// A CA that is open for work.
+#[derive(Debug)]
+pub struct Authority {
+    place: Place,
+    config: Config,
+    site: Site,
+    custody: Custody,
+    store: SqliteStore,
+    ca: Certificate,
+}
+
+impl Authority {
+    /// Makes a CA: key, certificate, register, configuration, empty CRL. Everything is built in a
+    /// folder of its own and moved into place at the end, so that a kill leaves nothing half-made.
+    ///
+    /// # Errors
+    /// One stands there already, or the files cannot be written.
+    pub fn init(place: Place, order: InitOrder, now: Timestamp) -> Result<Self, Error> {
+        if place.standing()? == Standing::Authority {
+            return Err(Error::CaExists {
+                config: place.config,
+            });
+        }
+        let realm = Realm {
+            country: Config::defaults(&place).realm.country,
+            organization: order.organization,
+        };
+        let ca_name = match order.ca_name {
+            Some(name) => name,
+            None => CommonName::numbered_ca(random_number()?),
+        };
+        let key = KeyPair::generate(order.key)?;
+        let request =
+            IssuanceRequest::root(&realm, ca_name, order.constraints, order.days, order.key)
+                .map_err(IssuanceError::from)?;
+        let serial = SerialNumber::one();
+        let prepared = prepare(&request, &serial, None, &key.public_key_info()?, now)?;
+        let ca = prepared.sign(&key)?;
+        let defaults = Config::defaults(&place);
+        let period = crl_period(&ca, defaults.crl_validity, now);
+        let crl = CertificateRevocationList::sign(&ca, &key, CrlNumber(1), period, [])?;
+
+        let parent = place.folder().parent().unwrap_or(Path::new("/"));
+        delivery::make_folder(parent, place.owner)?;
+        let staging = staging_folder(parent)?;
+        Custody::in_folder(staging.path()).create(&key, place.owner)?;
+        delivery::replace(&staging.path().join(REGISTER), b"", 0o600, place.owner)?;
+        let mut store = SqliteStore::create(&staging.path().join(REGISTER))?;
+        let site = Site::local();
+        store.enroll(&site, &ca, &crl, now)?;
+        drop(store);
+        let template = config::template(&realm);
+        delivery::replace(
+            &staging.path().join(CONFIG),
+            template.as_bytes(),
+            0o600,
+            place.owner,
+        )?;
+        delivery::give_to(staging.path(), place.owner)?;
+        move_into_place(&staging, &place)?;
+
+        let authority = Self::open(place)?;
+        authority.publish(Vec::new())?;
+        Ok(authority)
+    }
+
+    /// Opens the CA of a place. Files of the CRL that lag behind the register are not touched
+    /// here, see [`Self::repair`].
+    ///
+    /// # Errors
+    /// Configuration, register or keys cannot be used.
+    pub fn open(place: Place) -> Result<Self, Error> {
+        let config = Config::load(&place)?;
+        let custody = Custody::in_folder(place.folder());
+        let store = SqliteStore::open(&config.database)?;
+        let site = Site::local();
+        let ca = store
+            .authority(&site)?
+            .ok_or_else(|| Error::RegisterUnreadable {
+                path: config.database.clone(),
+                detail: "it holds no CA".to_owned(),
+            })?;
+        Ok(Self {
+            place,
+            config,
+            site,
+            custody,
+            store,
+            ca,
+        })
+    }
+
+    /// Brings CRL files up that a killed command left behind the register.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn repair(&self) -> Result<(), Error> {
+        if publication::lags(&self.config, &self.store, &self.site)? {
+            self.publish(Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Issues a certificate and writes its zip.
+    ///
+    /// ① reserve a serial and write down what it is for ② prepare and lint ③ sign ④ record the
+    /// certificate and its sealed key; then the delivery. A crash after ① leaves a reserved row, a
+    /// crash after ④ is repaired by [`Self::export`].
+    ///
+    /// # Errors
+    /// Name, file or policy refuse (nothing is changed), or the delivery failed (the certificate is
+    /// issued, and the error says so).
+    pub fn issue(&mut self, order: &IssueOrder, now: Timestamp) -> Result<Issued, Error> {
+        let request = &order.request;
+        lint::check(request, Some(&self.ca), now)?;
+        let ca_key = self.custody.ca_key(&self.ca)?;
+        let folder = order
+            .output
+            .clone()
+            .unwrap_or_else(|| self.config.certs_dir.clone());
+        delivery::make_folder(&folder, self.place.owner)?;
+        let draft = Draft::open(&folder, self.place.owner)?;
+        let key = KeyPair::generate(request.key())?;
+        let siblings = self.valid_siblings(request, now)?;
+
+        // ①
+        let reservation = Reservation {
+            profile: request.profile(),
+            subject: request.subject().one_line(),
+            common_name: request.common_name().to_string(),
+            hosts: request.hosts().iter().map(ToString::to_string).collect(),
+            holder: order.holder.clone(),
+            device: order.device.clone(),
+            at: now,
+        };
+        let serial = self
+            .store
+            .reserve(&self.site, &reservation, order.names, &mut |serial| {
+                let path = folder.join(zip_name(&BaseName::new(serial, request.subject())));
+                match path.symlink_metadata() {
+                    Ok(_) => Err(Error::FileExists { path }),
+                    Err(_) => Ok(()),
+                }
+            })?;
+        // ②
+        let public_key_info = key.public_key_info()?;
+        let prepared = prepare(request, &serial, Some(&self.ca), &public_key_info, now)?;
+        let advice = prepared.advice().to_vec();
+        // ③
+        let certificate = prepared.sign(&ca_key)?;
+        // ④
+        let sealed = match self.config.keep_private_keys {
+            true => Some(self.custody.seal(&key, self.seal_context(&certificate))?),
+            false => None,
+        };
+        self.store
+            .record(&self.site, &certificate, sealed.as_deref(), now)?;
+
+        let zip = self
+            .deliver(&certificate, &key, self.config.p12, draft, Existing::Keep)
+            .map_err(|cause| Error::DeliveryFailed {
+                serial: serial.clone(),
+                kept: sealed.is_some(),
+                cause: Box::new(cause),
+            })?;
+        Ok(Issued {
+            serial,
+            zip,
+            advice,
+            siblings,
+        })
+    }
+
+    /// Makes the delivery of a certificate again, with a fresh passphrase.
+    ///
+    /// # Errors
+    /// No such certificate, it is revoked, or its key was not kept.
+    pub fn export(
+        &mut self,
+        selection: &Selection,
+        profile: Option<Pkcs12Profile>,
+        output: Option<PathBuf>,
+        now: Timestamp,
+    ) -> Result<PathBuf, Error> {
+        let serial = self.select(selection, now)?.remove(0);
+        let record = self.find(&serial)?;
+        let certificate = match (record.status, record.certificate) {
+            (CertificateStatus::Revoked { .. }, _) => {
+                return Err(Error::RevokedNoExport { serial });
+            }
+            (_, None) | (CertificateStatus::Reserved, _) => {
+                return Err(Error::NeverIssued { serial });
+            }
+            (CertificateStatus::Issued, Some(certificate)) => certificate,
+        };
+        let sealed =
+            self.store
+                .sealed_key(&self.site, &serial)?
+                .ok_or_else(|| Error::KeyNotKept {
+                    serial: serial.clone(),
+                })?;
+        let key = self
+            .custody
+            .unseal(&sealed, self.seal_context(&certificate))?;
+        let folder = output.unwrap_or_else(|| self.config.certs_dir.clone());
+        delivery::make_folder(&folder, self.place.owner)?;
+        let draft = Draft::open(&folder, self.place.owner)?;
+        self.store
+            .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
+        let profile = profile.unwrap_or(self.config.p12);
+        self.deliver(&certificate, &key, profile, draft, Existing::Replace)
+    }
+
+    /// Revokes certificates, all or none, and publishes the CRL that says so.
+    ///
+    /// # Errors
+    /// Nothing was changed; or [`Error::CrlNotPublished`]: they are revoked, and a place did not
+    /// get the CRL.
+    pub fn revoke(
+        &mut self,
+        selection: &Selection,
+        reason: Option<RevocationReason>,
+        now: Timestamp,
+    ) -> Result<Revoked, Error> {
+        let serials = self.select(selection, now)?;
+        let ca_key = self.custody.ca_key(&self.ca)?;
+        let order = RevocationOrder {
+            serials: serials.clone(),
+            reason,
+            at: now,
+            drop_expired_before: self.drop_expired_before(now),
+        };
+        let period = crl_period(&self.ca, self.config.crl_validity, now);
+        let mut sign = crl_signer(&self.ca, &ca_key, period);
+        let crl = self.store.revoke(&self.site, &order, &mut sign)?;
+        self.publish(serials.clone())?;
+        let delivery = match self.config.crl_publish.is_empty() {
+            true => Delivery::Nowhere,
+            false => Delivery::Published,
+        };
+        Ok(Revoked {
+            serials,
+            crl: crl.number,
+            delivery,
+        })
+    }
+
+    /// Signs a CRL one number higher and publishes it.
+    ///
+    /// # Errors
+    /// The CRL could not be made, or [`Error::CrlNotPublished`].
+    pub fn issue_crl(
+        &mut self,
+        days: Option<u32>,
+        age: CrlAge,
+        now: Timestamp,
+    ) -> Result<CertificateRevocationList, Error> {
+        if let CrlAge::OlderThan(seconds) = age
+            && let Some(newest) = self.store.newest_crl(&self.site)?
+            && now.as_second() - newest.this_update.as_second() <= seconds
+        {
+            self.publish(Vec::new())?;
+            return Ok(newest);
+        }
+        let ca_key = self.custody.ca_key(&self.ca)?;
+        let period = crl_period(&self.ca, days.unwrap_or(self.config.crl_validity), now);
+        let mut sign = crl_signer(&self.ca, &ca_key, period);
+        let floor = self.drop_expired_before(now);
+        let crl = self.store.issue_crl(&self.site, now, floor, &mut sign)?;
+        self.publish(Vec::new())?;
+        Ok(crl)
+    }
+
+    /// All rows of the register.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    pub fn list(&self) -> Result<Vec<CertificateRecord>, Error> {
+        self.store.list(&self.site, None)
+    }
+
+    /// The CA's own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.ca
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it lives.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn find(&self, serial: &SerialNumber) -> Result<CertificateRecord, Error> {
+        self.store
+            .find(&self.site, serial)?
+            .ok_or_else(|| Error::UnknownSerial {
+                serial: serial.clone(),
+            })
+    }
+
+    /// The serials a selection means; at least one.
+    fn select(&self, selection: &Selection, now: Timestamp) -> Result<Vec<SerialNumber>, Error> {
+        match selection {
+            Selection::Serials(serials) => {
+                for (index, serial) in serials.iter().enumerate() {
+                    if serials[..index].contains(serial) {
+                        return Err(Error::DoubledSerial {
+                            serial: serial.clone(),
+                        });
+                    }
+                    self.find(serial)?;
+                }
+                Ok(serials.clone())
+            }
+            Selection::Name { name, several } => {
+                let serials: Vec<SerialNumber> = self
+                    .store
+                    .list(&self.site, Some(name))?
+                    .into_iter()
+                    .filter(|record| record.standing(now) == RecordStanding::Valid)
+                    .map(|record| record.serial)
+                    .collect();
+                match (serials.len(), several) {
+                    (0, _) => Err(Error::UnknownName { name: name.clone() }),
+                    (1, _) | (_, Several::All) => Ok(serials),
+                    (_, Several::Refuse) => Err(Error::SeveralCertificates {
+                        name: name.clone(),
+                        serials,
+                    }),
+                }
+            }
+        }
+    }
+
+    fn valid_siblings(
+        &self,
+        request: &IssuanceRequest,
+        now: Timestamp,
+    ) -> Result<Vec<SerialNumber>, Error> {
+        let same = self
+            .store
+            .list(&self.site, Some(request.common_name().as_str()))?;
+        Ok(same
+            .into_iter()
+            .filter(|record| record.reservation.profile == request.profile())
+            .filter(|record| record.standing(now) == RecordStanding::Valid)
+            .map(|record| record.serial)
+            .collect())
+    }
+
+    fn deliver(
+        &self,
+        certificate: &Certificate,
+        key: &KeyPair,
+        profile: Pkcs12Profile,
+        draft: Draft,
+        existing: Existing,
+    ) -> Result<PathBuf, Error> {
+        let bundle = Bundle::new(certificate, key, &self.ca, profile, &mut random)?;
+        let content = delivery::zip(&bundle)?;
+        draft.publish(&zip_name(&bundle.base_name), &content, 0o600, existing)
+    }
+
+    fn publish(&self, revoked: Vec<SerialNumber>) -> Result<(), Error> {
+        let published = publication::publish(&self.place, &self.config, &self.store, &self.site);
+        let failures = match published {
+            Ok(failures) => failures,
+            // What is revoked stays revoked, whatever happens to the lock file.
+            Err(error) => {
+                use orca_messages::Localize as _;
+                let target = self.place.folder().display().to_string();
+                vec![crate::error::PublishFailure {
+                    target,
+                    cause: error.message(),
+                }]
+            }
+        };
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(Error::CrlNotPublished { failures, revoked }),
+        }
+    }
+
+    fn seal_context<'a>(&'a self, certificate: &'a Certificate) -> SealContext<'a> {
+        SealContext {
+            site: &self.site,
+            serial: certificate.serial(),
+            fingerprint: certificate.fingerprint(),
+        }
+    }
+
+    /// Expired entries stay for one CRL period more.
+    fn drop_expired_before(&self, now: Timestamp) -> Timestamp {
+        shift(now, -i64::from(self.config.crl_validity) * DAY)
+    }
+}
+
+/// thisUpdate and nextUpdate; a CRL does not outlive its CA either.
+fn crl_period(ca: &Certificate, days: u32, now: Timestamp) -> (Timestamp, Timestamp) {
+    let this_update = shift(now, 0);
+    let next_update = shift(now, i64::from(days) * DAY).min(ca.validity().not_after);
+    (this_update, next_update)
+}
+
+fn crl_signer<'a>(
+    ca: &'a Certificate,
+    ca_key: &'a KeyPair,
+    period: (Timestamp, Timestamp),
+) -> impl FnMut(CrlNumber, Vec<RevokedEntry>) -> Result<CertificateRevocationList, Error> + 'a {
+    move |number, entries| {
+        Ok(CertificateRevocationList::sign(
+            ca, ca_key, number, period, entries,
+        )?)
+    }
+}
+
+fn zip_name(base: &BaseName) -> String {
+    format!("{base}.zip")
+}
+
+fn random_number() -> Result<u32, Error> {
+    let mut octets = [0; 4];
+    random(&mut octets)?;
+    Ok(u32::from_be_bytes(octets))
+}
+
+fn staging_folder(parent: &Path) -> Result<tempfile::TempDir, Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    tempfile::Builder::new()
+        .prefix(".orca_catool-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|source| Error::Io {
+            path: parent.to_owned(),
+            source,
+        })
+}
+
+/// Moves the finished folder to its name in one step. Where the folder exists and holds other
+/// things (a configuration named by `--config`), the files go one by one, the configuration last:
+/// its presence is what makes a CA.
+fn move_into_place(staging: &tempfile::TempDir, place: &Place) -> Result<(), Error> {
+    let folder = place.folder();
+    let failed = |source| Error::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let is_default_name = place.config.file_name().is_some_and(|name| name == CONFIG);
+    if is_default_name && fs::rename(staging.path(), folder).is_ok() {
+        return delivery::sync_folder(folder.parent().unwrap_or(Path::new("/")));
+    }
+    delivery::make_folder(folder, place.owner)?;
+    for name in [REGISTER, SEALING_KEY, CA_KEY, CONFIG] {
+        let target = if name == CONFIG {
+            place.config.clone()
+        } else {
+            folder.join(name)
+        };
+        match fs::hard_link(staging.path().join(name), &target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::CaExists { config: target });
+            }
+            Err(source) => return Err(failed(source)),
+        }
+    }
+    delivery::sync_folder(folder)
+}

@@ -1,0 +1,247 @@
+//! Writing files: whole or not at all, with their mode from the first byte.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Cursor, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use orca_pki::bundle::Bundle;
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+use zip::write::SimpleFileOptions;
+
+use crate::error::Error;
+use crate::place::Owner;
+
+/// A file that is being written beside its final place; dropped, it vanishes.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    folder: PathBuf,
+    owner: Option<Owner>,
+}
+
+/// What happens to a file that already has the name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Existing {
+    /// It stays, and the new one is refused.
+    Keep,
+    /// The new one takes its place in one step.
+    Replace,
+}
+
+impl Draft {
+    /// Opens a draft of mode 0600 in a folder, which shows early whether it can be written.
+    ///
+    /// # Errors
+    /// The folder is missing, full or not writable.
+    pub fn open(folder: &Path, owner: Option<Owner>) -> Result<Self, Error> {
+        let file = tempfile::Builder::new()
+            .prefix(".orca-")
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(folder)
+            .map_err(|source| Error::Io {
+                path: folder.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            file,
+            folder: folder.to_owned(),
+            owner,
+        })
+    }
+
+    /// Writes the content, gives it owner and mode, flushes it to the disk, then names it.
+    ///
+    /// # Errors
+    /// The disk is full, or a file of that name exists and is to be kept.
+    pub fn publish(
+        mut self,
+        name: &str,
+        content: &[u8],
+        mode: u32,
+        existing: Existing,
+    ) -> Result<PathBuf, Error> {
+        let path = self.folder.join(name);
+        let failed = |source: io::Error| Error::Io {
+            path: path.clone(),
+            source,
+        };
+        self.file.write_all(content).map_err(failed)?;
+        if let Some(owner) = self.owner {
+            let (uid, gid) = (owner.uid.as_raw(), owner.gid.as_raw());
+            std::os::unix::fs::fchown(self.file.as_file(), Some(uid), Some(gid)).map_err(failed)?;
+        }
+        self.file
+            .as_file()
+            .set_permissions(Permissions::from_mode(mode))
+            .map_err(failed)?;
+        self.file.as_file().sync_all().map_err(failed)?;
+        match existing {
+            Existing::Replace => self
+                .file
+                .persist(&path)
+                .map_err(|error| failed(error.error))?,
+            Existing::Keep => match self.file.persist_noclobber(&path) {
+                Ok(file) => file,
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(Error::FileExists { path });
+                }
+                Err(error) => return Err(failed(error.error)),
+            },
+        };
+        sync_folder(&self.folder)?;
+        Ok(path)
+    }
+}
+
+/// Writes a whole file in place of whatever had its name.
+///
+/// # Errors
+/// The folder is missing, full or not writable.
+pub fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<Owner>) -> Result<(), Error> {
+    let (folder, name) = split(path)?;
+    Draft::open(folder, owner)?
+        .publish(name, content, mode, Existing::Replace)
+        .map(drop)
+}
+
+fn split(path: &Path) -> Result<(&Path, &str), Error> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    };
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok((folder, name)),
+        None => Err(Error::Io {
+            path: path.to_owned(),
+            source: io::Error::from(io::ErrorKind::InvalidFilename),
+        }),
+    }
+}
+
+/// Makes a folder and what is missing above it, mode 0700, for its owner.
+///
+/// # Errors
+/// No permission, or a file stands there.
+pub fn make_folder(folder: &Path, owner: Option<Owner>) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        make_folder(parent, owner)?;
+    }
+    let failed = |source| Error::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => {}
+        // Somebody else made it meanwhile.
+        Err(_) if folder.is_dir() => return Ok(()),
+        Err(source) => return Err(failed(source)),
+    }
+    give_to(folder, owner)
+}
+
+/// Gives a file or folder to its owner, where there is one.
+///
+/// # Errors
+/// The system refused.
+pub fn give_to(path: &Path, owner: Option<Owner>) -> Result<(), Error> {
+    let Some(owner) = owner else { return Ok(()) };
+    std::os::unix::fs::lchown(path, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).map_err(
+        |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        },
+    )
+}
+
+/// Flushes a folder, so that a name given in it survives a power cut.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| Error::Io {
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+/// The zip of a delivery: one folder with the six files, private keys 0600, the UTF-8 flag set for
+/// names beyond ASCII.
+///
+/// # Errors
+/// A file does not fit into a zip.
+pub fn zip(bundle: &Bundle) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let failed = |source: zip::result::ZipError| Error::Io {
+        path: PathBuf::from(format!("{}.zip", bundle.base_name)),
+        source: io::Error::other(source),
+    };
+    // Room enough for all files, so that the buffer never moves and leaves secrets behind.
+    let room = bundle
+        .files
+        .iter()
+        .map(|file| file.content.len() + 1024)
+        .sum();
+    let mut buffer = Cursor::new(Zeroizing::new(Vec::with_capacity(room)));
+    let mut writer = zip::ZipWriter::new(ZipTarget(&mut buffer));
+    let options = SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated)
+        .unix_permissions(0o600);
+    let folder = options.unix_permissions(0o700);
+    writer
+        .add_directory(bundle.base_name.as_str(), folder)
+        .map_err(failed)?;
+    for file in &bundle.files {
+        let name = format!("{}/{}", bundle.base_name, file.name);
+        writer.start_file(name, options).map_err(failed)?;
+        writer
+            .write_all(&file.content)
+            .map_err(|source| failed(source.into()))?;
+    }
+    writer.finish().map_err(failed)?;
+    Ok(buffer.into_inner())
+}
+
+/// A seekable writer over a buffer that is wiped when dropped.
+struct ZipTarget<'a>(&'a mut Cursor<Zeroizing<Vec<u8>>>);
+
+impl Write for ZipTarget<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let position = usize::try_from(self.0.position()).map_err(io::Error::other)?;
+        let buffer: &mut Vec<u8> = self.0.get_mut();
+        let overlap = octets.len().min(buffer.len().saturating_sub(position));
+        buffer[position..position + overlap].copy_from_slice(&octets[..overlap]);
+        buffer.extend_from_slice(&octets[overlap..]);
+        self.0.set_position((position + octets.len()) as u64);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Seek for ZipTarget<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let length = self.0.get_ref().len() as i64;
+        let target = match to {
+            io::SeekFrom::Start(offset) => i64::try_from(offset).map_err(io::Error::other)?,
+            io::SeekFrom::End(offset) => length + offset,
+            io::SeekFrom::Current(offset) => self.0.position() as i64 + offset,
+        };
+        if !(0..=length).contains(&target) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.0.set_position(target as u64);
+        Ok(target as u64)
+    }
+}

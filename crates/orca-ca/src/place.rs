@@ -1,0 +1,165 @@
+//! Where a CA lives: its folder, its home, whom its files belong to.
+
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Uid, User, geteuid};
+
+use crate::error::Error;
+
+/// Name of the register's file where the configuration names none.
+pub const REGISTER: &str = "register.sqlite3";
+/// The CA's private key, PKCS#8 PEM, mode 0600.
+pub const CA_KEY: &str = "ca.key";
+/// The key under which kept private keys are sealed, mode 0600.
+pub const SEALING_KEY: &str = "sealing.key";
+/// The lock that publishing a CRL takes.
+pub const PUBLISH_LOCK: &str = "publish.lock";
+/// The configuration's file name.
+pub const CONFIG: &str = "config.yml";
+
+/// Whom written files belong to when root works for somebody else.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Owner {
+    /// User id.
+    pub uid: Uid,
+    /// Group id.
+    pub gid: Gid,
+}
+
+/// Where a CA lives.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The configuration file; register and keys lie beside it.
+    pub config: PathBuf,
+    /// The user's home; zips go to `certs` in it.
+    pub home: PathBuf,
+    /// Set under sudo: `SUDO_USER`.
+    pub owner: Option<Owner>,
+}
+
+/// What stands at a [`Place`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// A CA of ours.
+    Authority,
+    /// Nothing.
+    Vacant,
+}
+
+impl Place {
+    /// Finds the place from `--config` and the environment (`ORCA_CATOOL_CONFIG`, `HOME`,
+    /// `SUDO_USER`).
+    ///
+    /// # Errors
+    /// No home folder; or root under sudo finds a CA neither of its own nor of the user: a second
+    /// one must not come into being by accident.
+    pub fn find(
+        config: Option<PathBuf>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let present = |name: &str| env(name).filter(|value| !value.is_empty());
+        let sudo_user = match present("SUDO_USER") {
+            Some(name) if geteuid().is_root() && name != "root" => {
+                User::from_name(&name).ok().flatten()
+            }
+            _ => None,
+        };
+        let own_home = present("HOME").map(PathBuf::from);
+        let explicit = config.or_else(|| present("ORCA_CATOOL_CONFIG").map(PathBuf::from));
+        let (home, owner) = match sudo_user {
+            Some(user) => (
+                user.dir,
+                Some(Owner {
+                    uid: user.uid,
+                    gid: user.gid,
+                }),
+            ),
+            None => (own_home.clone().ok_or(Error::NoHome)?, None),
+        };
+        if let Some(config) = explicit {
+            let config = std::path::absolute(&config).map_err(|source| Error::Io {
+                path: config.clone(),
+                source,
+            })?;
+            return Ok(Self {
+                config,
+                home,
+                owner,
+            });
+        }
+        let place = Self {
+            config: default_config(&home),
+            home,
+            owner,
+        };
+        if owner.is_none() || place.config.exists() {
+            return Ok(place);
+        }
+        // Root's own CA, made before anybody used sudo.
+        match own_home.filter(|home| default_config(home).exists()) {
+            Some(home) => Ok(Self {
+                config: default_config(&home),
+                home,
+                owner: None,
+            }),
+            None => Err(Error::NoCaForRoot {
+                user_config: place.config,
+            }),
+        }
+    }
+
+    /// The folder of the configuration.
+    pub fn folder(&self) -> &Path {
+        self.config.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// A file beside the configuration.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// What stands here.
+    ///
+    /// # Errors
+    /// The folder belongs to another program, or its configuration has vanished.
+    pub fn standing(&self) -> Result<Standing, Error> {
+        let exists = |path: &Path| match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(Error::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        };
+        let has_key = exists(&self.beside(CA_KEY))?;
+        match (exists(&self.config)?, has_key) {
+            (true, true) => Ok(Standing::Authority),
+            (true, false) => Err(Error::ForeignDirectory {
+                folder: self.folder().to_owned(),
+            }),
+            (false, true) => Err(Error::ConfigLost {
+                config: self.config.clone(),
+            }),
+            (false, false) if self.is_default() && !is_empty(self.folder()) => {
+                Err(Error::ForeignDirectory {
+                    folder: self.folder().to_owned(),
+                })
+            }
+            (false, false) => Ok(Standing::Vacant),
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        self.folder()
+            .file_name()
+            .is_some_and(|name| name == ".orca_catool")
+    }
+}
+
+fn default_config(home: &Path) -> PathBuf {
+    home.join(".orca_catool").join(CONFIG)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}

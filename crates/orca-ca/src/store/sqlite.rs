@@ -1,0 +1,590 @@
+//! The register as a SQLite file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use orca_pki::certificate::Certificate;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::serial::SerialNumber;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+};
+
+use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store, profile};
+use crate::error::Error;
+use crate::record::{AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site};
+
+/// `PRAGMA application_id` of our registers: "ORCA".
+const APPLICATION_ID: i64 = 0x4f52_4341;
+/// `PRAGMA user_version` of the newest schema.
+const SCHEMA: i64 = 1;
+/// How long a process waits for another's transaction.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A register in one file, opened.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl SqliteStore {
+    /// Makes an empty register where the (empty) file was just created.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let store = Self::connect(path)?;
+        store.run(|connection| {
+            connection.execute_batch(include_str!("migrations/0001_register.sql"))?;
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            connection.pragma_update(None, "user_version", SCHEMA)
+        })?;
+        Ok(store)
+    }
+
+    /// Opens a register.
+    ///
+    /// # Errors
+    /// The file is missing, is no register, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let store = Self::connect(path)?;
+        let (id, version): (i64, i64) = store.run(|connection| {
+            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+            Ok((pragma("application_id")?, pragma("user_version")?))
+        })?;
+        if id != APPLICATION_ID {
+            return Err(store.unreadable("not a register of orca-catool"));
+        }
+        if version > SCHEMA {
+            return Err(Error::RegisterNewer {
+                path: path.to_owned(),
+                version,
+            });
+        }
+        Ok(store)
+    }
+
+    fn connect(path: &Path) -> Result<Self, Error> {
+        // Asking the file system first gives a better answer than the database would.
+        std::fs::File::open(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let failed = |error: rusqlite::Error| Error::RegisterUnreadable {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        };
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let store = Self {
+            path: path.to_owned(),
+            connection,
+        };
+        store.run(|connection| {
+            connection.busy_timeout(PATIENCE)?;
+            // A reported issue or revocation survives a power cut; a destroyed key is overwritten.
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "secure_delete", "ON")?;
+            connection.pragma_update(None, "foreign_keys", "ON")
+        })?;
+        Ok(store)
+    }
+
+    fn run<T>(
+        &self,
+        action: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        action(&self.connection).map_err(|error| database_error(&self.path, &error))
+    }
+
+    fn unreadable(&self, detail: &str) -> Error {
+        Error::RegisterUnreadable {
+            path: self.path.clone(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    /// Runs one transaction that takes the write lock at its start, so that two processes never
+    /// read the same "next serial".
+    fn transaction<T>(
+        &mut self,
+        action: impl FnOnce(&Work<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let path = self.path.clone();
+        let failed = |error: rusqlite::Error| database_error(&path, &error);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let work = Work {
+            transaction,
+            path: &path,
+        };
+        let result = action(&work)?;
+        work.transaction.commit().map_err(failed)?;
+        Ok(result)
+    }
+}
+
+fn database_error(path: &Path, error: &rusqlite::Error) -> Error {
+    Error::RegisterUnreadable {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    }
+}
+
+/// A transaction and the register's path for its errors.
+struct Work<'a> {
+    transaction: Transaction<'a>,
+    path: &'a Path,
+}
+
+impl Work<'_> {
+    fn run<T>(
+        &self,
+        action: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        action(&self.transaction).map_err(|error| database_error(self.path, &error))
+    }
+
+    fn audit(
+        &self,
+        site: &Site,
+        at: Timestamp,
+        event: AuditEvent,
+        serial: Option<i64>,
+    ) -> Result<(), Error> {
+        self.run(|transaction| {
+            transaction.execute(
+                "INSERT INTO audit (site, sequence, at, event, serial)
+                 SELECT ?1, coalesce(max(sequence), 0) + 1, ?2, ?3, ?4 FROM audit WHERE site = ?1",
+                params![site.name(), at.as_second(), event.name(), serial],
+            )
+        })
+        .map(drop)
+    }
+
+    fn store_crl(&self, site: &Site, crl: &CertificateRevocationList) -> Result<(), Error> {
+        let number = i64::try_from(crl.number.0).unwrap_or(i64::MAX);
+        self.run(|transaction| {
+            // Only the newest is ever delivered; older ones would only fill the disk.
+            transaction.execute("DELETE FROM crl WHERE site = ?1", params![site.name()])?;
+            transaction.execute(
+                "INSERT INTO crl (site, number, this_update, next_update, der)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    site.name(),
+                    number,
+                    crl.this_update.as_second(),
+                    crl.next_update.as_second(),
+                    crl.der
+                ],
+            )
+        })
+        .map(drop)
+    }
+
+    fn new_crl(
+        &self,
+        site: &Site,
+        at: Timestamp,
+        drop_expired_before: Timestamp,
+        sign: SignCrl<'_>,
+    ) -> Result<CertificateRevocationList, Error> {
+        let newest: Option<i64> = self.run(|transaction| {
+            transaction.query_row(
+                "SELECT max(number) FROM crl WHERE site = ?1",
+                params![site.name()],
+                |row| row.get(0),
+            )
+        })?;
+        let entries = self.run(|transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT serial, revoked_at, reason FROM certificate
+                 WHERE site = ?1 AND status = 'revoked' AND coalesce(not_after, ?2) >= ?2
+                 ORDER BY serial",
+            )?;
+            let floor = drop_expired_before.as_second();
+            let rows = statement.query_map(params![site.name(), floor], revoked_entry)?;
+            rows.collect::<Result<Vec<_>, _>>()
+        })?;
+        let newest = CrlNumber(
+            newest
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(0),
+        );
+        let crl = sign(newest.next(), entries)?;
+        self.store_crl(site, &crl)?;
+        self.audit(site, at, AuditEvent::CrlIssued, None)?;
+        Ok(crl)
+    }
+
+    fn revoke_one(
+        &self,
+        site: &Site,
+        serial: &SerialNumber,
+        order: &RevocationOrder,
+    ) -> Result<(), Error> {
+        let number = to_integer(serial)?;
+        let status: Option<(String, Option<i64>)> = self.run(|transaction| {
+            transaction
+                .query_row(
+                    "SELECT status, revoked_at FROM certificate WHERE site = ?1 AND serial = ?2",
+                    params![site.name(), number],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()
+        })?;
+        match status {
+            None => {
+                return Err(Error::UnknownSerial {
+                    serial: serial.clone(),
+                });
+            }
+            Some((_, Some(at))) => {
+                return Err(Error::AlreadyRevoked {
+                    serial: serial.clone(),
+                    at: moment(at),
+                });
+            }
+            Some((_, None)) => {}
+        }
+        self.run(|transaction| {
+            transaction.execute(
+                "UPDATE certificate
+                 SET status = 'revoked', revoked_at = ?3, reason = ?4, sealed_key = NULL
+                 WHERE site = ?1 AND serial = ?2",
+                params![
+                    site.name(),
+                    number,
+                    order.at.as_second(),
+                    order.reason.map(RevocationReason::name)
+                ],
+            )
+        })?;
+        self.audit(site, order.at, AuditEvent::Revoked, Some(number))
+    }
+}
+
+impl Store for SqliteStore {
+    fn authority(&self, site: &Site) -> Result<Option<Certificate>, Error> {
+        let der: Option<Vec<u8>> = self.run(|connection| {
+            connection
+                .query_row(
+                    "SELECT certificate FROM authority WHERE site = ?1",
+                    params![site.name()],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        der.map(|der| Certificate::from_der(&der))
+            .transpose()
+            .map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    fn enroll(
+        &mut self,
+        site: &Site,
+        ca: &Certificate,
+        crl: &CertificateRevocationList,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.transaction(|work| {
+            work.run(|transaction| {
+                transaction.execute(
+                    "INSERT INTO authority (site, certificate, next_serial, created_at)
+                     VALUES (?1, ?2, 2, ?3)",
+                    params![site.name(), ca.der(), at.as_second()],
+                )
+            })?;
+            work.store_crl(site, crl)?;
+            work.audit(site, at, AuditEvent::Initialized, Some(1))
+        })
+    }
+
+    fn reserve(
+        &mut self,
+        site: &Site,
+        reservation: &Reservation,
+        names: NamePolicy,
+        admit: Admit<'_>,
+    ) -> Result<SerialNumber, Error> {
+        self.transaction(|work| {
+            if names == NamePolicy::Unique
+                && let Some(serial) = valid_holder(work, site, reservation)?
+            {
+                let name = reservation.common_name.clone();
+                return Err(Error::NameInUse { name, serial });
+            }
+            let number: i64 = work.run(|transaction| {
+                transaction.query_row(
+                    "UPDATE authority SET next_serial = next_serial + 1 WHERE site = ?1
+                     RETURNING next_serial - 1",
+                    params![site.name()],
+                    |row| row.get(0),
+                )
+            })?;
+            let serial = from_integer(number)
+                .ok_or_else(|| database_error(work.path, &rusqlite::Error::InvalidQuery))?;
+            admit(&serial)?;
+            work.run(|transaction| {
+                transaction.execute(
+                    "INSERT INTO certificate (site, serial, status, profile, subject, common_name,
+                                              hosts, holder, device, reserved_at)
+                     VALUES (?1, ?2, 'reserved', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    params![
+                        site.name(),
+                        number,
+                        reservation.profile.name(),
+                        reservation.subject,
+                        reservation.common_name,
+                        reservation.hosts.join("\n"),
+                        reservation.holder,
+                        reservation.device,
+                        reservation.at.as_second(),
+                    ],
+                )
+            })?;
+            work.audit(site, reservation.at, AuditEvent::Reserved, Some(number))?;
+            Ok(serial)
+        })
+    }
+
+    fn record(
+        &mut self,
+        site: &Site,
+        certificate: &Certificate,
+        sealed_key: Option<&[u8]>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let serial = certificate.serial().clone();
+        let number = to_integer(&serial)?;
+        self.transaction(|work| {
+            let changed = work.run(|transaction| {
+                transaction.execute(
+                    "UPDATE certificate
+                     SET status = 'issued', issued_at = ?3, not_after = ?4, fingerprint = ?5,
+                         certificate = ?6, sealed_key = ?7
+                     WHERE site = ?1 AND serial = ?2 AND status = 'reserved'",
+                    params![
+                        site.name(),
+                        number,
+                        at.as_second(),
+                        certificate.validity().not_after.as_second(),
+                        certificate.fingerprint().0.as_slice(),
+                        certificate.der(),
+                        sealed_key,
+                    ],
+                )
+            })?;
+            if changed != 1 {
+                return Err(Error::AlreadyRevoked { serial, at });
+            }
+            work.audit(site, at, AuditEvent::Issued, Some(number))
+        })
+    }
+
+    fn find(&self, site: &Site, serial: &SerialNumber) -> Result<Option<CertificateRecord>, Error> {
+        let Ok(number) = to_integer(serial) else {
+            return Ok(None);
+        };
+        let sql = format!("SELECT {COLUMNS} FROM certificate WHERE site = ?1 AND serial = ?2");
+        self.run(|connection| {
+            connection
+                .query_row(&sql, params![site.name(), number], record)
+                .optional()
+        })
+    }
+
+    fn list(
+        &self,
+        site: &Site,
+        common_name: Option<&str>,
+    ) -> Result<Vec<CertificateRecord>, Error> {
+        let condition = if common_name.is_some() {
+            "common_name = ?2"
+        } else {
+            "?2 IS NULL"
+        };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM certificate WHERE site = ?1 AND {condition} ORDER BY serial"
+        );
+        self.run(|connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(params![site.name(), common_name], record)?;
+            rows.collect()
+        })
+    }
+
+    fn sealed_key(&self, site: &Site, serial: &SerialNumber) -> Result<Option<Vec<u8>>, Error> {
+        let number = to_integer(serial)?;
+        let key: Option<Option<Vec<u8>>> = self.run(|connection| {
+            connection
+                .query_row(
+                    "SELECT sealed_key FROM certificate WHERE site = ?1 AND serial = ?2",
+                    params![site.name(), number],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        Ok(key.flatten())
+    }
+
+    fn revoke(
+        &mut self,
+        site: &Site,
+        order: &RevocationOrder,
+        sign: SignCrl<'_>,
+    ) -> Result<CertificateRevocationList, Error> {
+        self.transaction(|work| {
+            for serial in &order.serials {
+                work.revoke_one(site, serial, order)?;
+            }
+            work.new_crl(site, order.at, order.drop_expired_before, sign)
+        })
+    }
+
+    fn issue_crl(
+        &mut self,
+        site: &Site,
+        at: Timestamp,
+        drop_expired_before: Timestamp,
+        sign: SignCrl<'_>,
+    ) -> Result<CertificateRevocationList, Error> {
+        self.transaction(|work| work.new_crl(site, at, drop_expired_before, sign))
+    }
+
+    fn newest_crl(&self, site: &Site) -> Result<Option<CertificateRevocationList>, Error> {
+        self.run(|connection| {
+            connection
+                .query_row(
+                    "SELECT number, this_update, next_update, der FROM crl
+                     WHERE site = ?1 ORDER BY number DESC LIMIT 1",
+                    params![site.name()],
+                    |row| {
+                        let number: i64 = row.get(0)?;
+                        Ok(CertificateRevocationList {
+                            number: CrlNumber(u64::try_from(number).unwrap_or(0)),
+                            this_update: moment(row.get(1)?),
+                            next_update: moment(row.get(2)?),
+                            der: row.get(3)?,
+                        })
+                    },
+                )
+                .optional()
+        })
+    }
+
+    fn audit(
+        &mut self,
+        site: &Site,
+        at: Timestamp,
+        event: AuditEvent,
+        serial: Option<&SerialNumber>,
+    ) -> Result<(), Error> {
+        let number = serial.map(to_integer).transpose()?;
+        self.transaction(|work| work.audit(site, at, event, number))
+    }
+}
+
+/// Columns that [`record`] reads, in its order.
+const COLUMNS: &str = "serial, status, profile, subject, common_name, hosts, holder, device, \
+                       reserved_at, certificate, revoked_at, reason";
+
+fn record(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
+    let invalid = |index, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Blob, error)
+    };
+    let serial = from_integer(row.get(0)?)
+        .ok_or_else(|| invalid(0, "a serial number is positive".into()))?;
+    let status: String = row.get(1)?;
+    let word: String = row.get(2)?;
+    let hosts: String = row.get(5)?;
+    let der: Option<Vec<u8>> = row.get(9)?;
+    let certificate = der
+        .map(|der| Certificate::from_der(&der))
+        .transpose()
+        .map_err(|error| invalid(9, Box::new(error)))?;
+    let revoked_at: Option<i64> = row.get(10)?;
+    let reason: Option<String> = row.get(11)?;
+    let status = match (status.as_str(), revoked_at) {
+        (_, Some(at)) => CertificateStatus::Revoked {
+            at: moment(at),
+            reason: reason.and_then(|word| word.parse().ok()),
+        },
+        ("issued", None) => CertificateStatus::Issued,
+        _ => CertificateStatus::Reserved,
+    };
+    let reservation = Reservation {
+        profile: profile(&word),
+        subject: row.get(3)?,
+        common_name: row.get(4)?,
+        hosts: hosts.lines().map(str::to_owned).collect(),
+        holder: row.get(6)?,
+        device: row.get(7)?,
+        at: moment(row.get(8)?),
+    };
+    Ok(CertificateRecord {
+        serial,
+        reservation,
+        status,
+        certificate,
+    })
+}
+
+fn revoked_entry(row: &Row<'_>) -> rusqlite::Result<RevokedEntry> {
+    let serial = from_integer(row.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?;
+    let reason: Option<String> = row.get(2)?;
+    Ok(RevokedEntry {
+        serial,
+        revoked_at: moment(row.get(1)?),
+        reason: reason.and_then(|word| word.parse().ok()),
+    })
+}
+
+fn valid_holder(
+    work: &Work<'_>,
+    site: &Site,
+    reservation: &Reservation,
+) -> Result<Option<SerialNumber>, Error> {
+    let number: Option<i64> = work.run(|transaction| {
+        transaction
+            .query_row(
+                "SELECT serial FROM certificate
+                 WHERE site = ?1 AND common_name = ?2 AND profile = ?3 AND status = 'issued'
+                   AND not_after >= ?4
+                 ORDER BY serial DESC LIMIT 1",
+                params![
+                    site.name(),
+                    reservation.common_name,
+                    reservation.profile.name(),
+                    reservation.at.as_second()
+                ],
+                |row| row.get(0),
+            )
+            .optional()
+    })?;
+    Ok(number.and_then(from_integer))
+}
+
+fn to_integer(serial: &SerialNumber) -> Result<i64, Error> {
+    serial
+        .to_u64()
+        .and_then(|number| i64::try_from(number).ok())
+        .ok_or_else(|| Error::UnknownSerial {
+            serial: serial.clone(),
+        })
+}
+
+fn from_integer(number: i64) -> Option<SerialNumber> {
+    u64::try_from(number)
+        .ok()
+        .and_then(|number| SerialNumber::try_from(number).ok())
+}
+
+fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
+}
