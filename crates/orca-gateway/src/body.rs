@@ -1,8 +1,16 @@
-//! Bodies of responses, whoever made them.
+//! Bodies: what clients send, and what they get.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+
+use crate::headers;
+use crate::upstream::Lease;
 
 /// Any error that ends a body.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,4 +28,116 @@ pub(crate) fn full(content: impl Into<Bytes>) -> ResponseBody {
 /// No body.
 pub(crate) fn empty() -> ResponseBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The client ended its request before it was whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the client ended its request early: {0}")]
+pub(crate) struct ClientGone(#[source] hyper::Error);
+
+/// What a client sends, on its way to the application.
+pub(crate) struct RequestBody(Option<Incoming>);
+
+impl RequestBody {
+    /// Streams the body of a request.
+    pub(crate) fn streamed(incoming: Incoming) -> Self {
+        Self(Some(incoming))
+    }
+
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self(None)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = ClientGone;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientGone>>> {
+        let Some(incoming) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(clean).map_err(ClientGone)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let none = || SizeHint::with_exact(0);
+        self.0.as_ref().map_or_else(none, Body::size_hint)
+    }
+}
+
+/// What the application sends, on its way to a client. At its end the connection goes back to the
+/// pool; a client that leaves earlier ends the connection.
+pub(crate) struct Forwarded {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+impl Forwarded {
+    /// Streams the body of a response that came over the connection of `lease`.
+    pub(crate) fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut forwarded = Self {
+            incoming,
+            lease: Some(lease),
+        };
+        forwarded.give_back_at_end();
+        forwarded
+    }
+
+    fn give_back_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for Forwarded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) => self.give_back_at_end(),
+            Some(Err(_)) => self.lease = None,
+            None => self.give_back(),
+        }
+        Poll::Ready(frame.map(|frame| frame.map(clean).map_err(BoxError::from)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::clean_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
 }

@@ -132,6 +132,10 @@ pub(crate) fn to_upstream(
 /// Makes the application's response one of ours: no connection fields, and nothing that would tie
 /// browsers to a scheme or lead them past the gateway.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // Overridden by the coding (RFC 9112 §6.3), and wrong once that is gone.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     remove_connection_fields(headers);
     headers.remove(header::STRICT_TRANSPORT_SECURITY);
     headers.remove(header::ALT_SVC);
@@ -420,6 +424,7 @@ mod tests {
             ("connection", "x-private"),
             ("x-private", "1"),
             ("transfer-encoding", "chunked"),
+            ("content-length", "7"),
             ("keep-alive", "timeout=5"),
             ("strict-transport-security", "max-age=1"),
             ("alt-svc", "h3=\":443\""),

@@ -6,12 +6,16 @@ mod clock;
 mod conf_file;
 mod config;
 mod config_error;
+mod connector;
 mod credentials;
 mod crl_store;
+mod forward;
 mod headers;
 mod identity;
 mod line_writer;
 mod log;
 mod trust;
+mod upgrade;
+mod upstream;
 
 fn main() {}

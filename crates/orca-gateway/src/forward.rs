@@ -1,0 +1,288 @@
+//! A request of a known client, to the application and back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version, request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use orca_messages::{Localize, Text, text};
+use tokio_util::sync::CancellationToken;
+
+use crate::access_log::{Peer, TunnelEnd};
+use crate::body::{self, Forwarded, RequestBody, ResponseBody};
+use crate::connector::Connector;
+use crate::headers::{self, ClientFields, Scheme};
+use crate::identity::ClientIdentity;
+use crate::log::EventLog;
+use crate::upgrade;
+use crate::upstream::{Fault, Lease, Upstream, UpstreamError};
+
+/// Paths of ours; the application never sees them.
+pub(crate) const RESERVED: &str = "/.orca-gateway/";
+
+/// The other end of a connection that may talk to the application.
+pub(crate) struct Client {
+    peer: Arc<Peer>,
+    fields: ClientFields,
+    /// Fires when its connection must end; tunnels watch it.
+    closing: CancellationToken,
+}
+
+impl Client {
+    /// A client with a certificate, as it was judged.
+    pub(crate) fn verified(
+        address: IpAddr,
+        identity: &ClientIdentity,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            peer: Arc::new(Peer::new(address, Some(identity.certificate()))),
+            fields: ClientFields::new(address, Scheme::Https, Some(identity)),
+            closing,
+        }
+    }
+
+    /// A client of the HTTP mode, where nobody is verified.
+    pub(crate) fn unverified(address: IpAddr, closing: CancellationToken) -> Self {
+        Self {
+            peer: Arc::new(Peer::new(address, None)),
+            fields: ClientFields::new(address, Scheme::Http, None),
+            closing,
+        }
+    }
+
+    /// How the access log shows it.
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+}
+
+/// The application is down: E-109, 502.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct UpstreamDown;
+
+/// Whether the application answers, shared by all workers, so that the log tells a change once.
+#[derive(Debug)]
+pub(crate) struct Health(AtomicBool);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
+}
+
+impl Health {
+    /// Whether the last exchange with the application succeeded.
+    pub(crate) fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes the present state and tells whether it is new.
+    fn changes_to(&self, up: bool) -> bool {
+        self.is_up() != up && self.0.swap(up, Ordering::Relaxed) != up
+    }
+}
+
+/// Passes requests on; every worker has its own, with its own connections to the application.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    upstream: Upstream,
+    health: Arc<Health>,
+    log: EventLog,
+}
+
+impl Forwarder {
+    /// Forwards over connections of `connector`.
+    pub(crate) fn new(connector: Connector, health: Arc<Health>, log: EventLog) -> Self {
+        Self {
+            upstream: Upstream::new(connector),
+            health,
+            log,
+        }
+    }
+
+    /// Sends the request to the application and returns its response. Bodies stream both ways.
+    ///
+    /// # Errors
+    /// The application is down.
+    pub(crate) async fn forward(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, UpstreamDown> {
+        let (mut parts, body) = request.into_parts();
+        if let Some(status) = refused(&parts) {
+            return Ok(bare(status));
+        }
+        let upgrade = upgrade::requested(&mut parts, &body);
+        if headers::to_upstream(&mut parts, &client.fields).is_err() {
+            return Ok(bare(StatusCode::BAD_REQUEST));
+        }
+        frame(&mut parts.headers, &body);
+        if upgrade.is_some() {
+            upgrade::set(&mut parts.headers);
+        }
+        parts.extensions.clear();
+        let request = Request::from_parts(parts, RequestBody::streamed(body));
+        let (response, lease) = match self.upstream.send(request).await {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(&error),
+        };
+        if self.health.changes_to(true) {
+            self.log.line("upstream is back [upstream-up]");
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switched(client, upgrade, response);
+        }
+        Ok(streamed(response, lease))
+    }
+
+    fn failed(&self, error: &UpstreamError) -> Result<Response<ResponseBody>, UpstreamDown> {
+        if error.fault() == Fault::Client {
+            // Nobody is left to read it.
+            return Ok(bare(StatusCode::BAD_REQUEST));
+        }
+        if self.health.changes_to(false) {
+            self.log.trouble(&Down(error));
+        }
+        Err(UpstreamDown)
+    }
+
+    fn switched(
+        &self,
+        client: &Client,
+        upgrade: Option<OnUpgrade>,
+        mut response: Response<Incoming>,
+    ) -> Result<Response<ResponseBody>, UpstreamDown> {
+        let Some((client_half, application)) = upgrade.zip(upgrade::granted(&mut response)) else {
+            self.log
+                .line("upstream switched to a protocol nobody asked for [upstream-switched]");
+            return Err(UpstreamDown);
+        };
+        let end = TunnelEnd::default();
+        let closing = client.closing.clone();
+        tokio::spawn(upgrade::tunnel(
+            client_half,
+            application,
+            closing,
+            end.clone(),
+        ));
+        let (mut parts, _) = response.into_parts();
+        headers::to_client(&mut parts.headers);
+        upgrade::set(&mut parts.headers);
+        parts.extensions.insert(end);
+        Ok(Response::from_parts(parts, body::empty()))
+    }
+}
+
+/// What is never passed on: tunnels to anywhere, echoes of what only the application may see, and
+/// our own paths.
+fn refused(request: &request::Parts) -> Option<StatusCode> {
+    if matches!(request.method, Method::CONNECT | Method::TRACE) {
+        return Some(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    is_reserved(request.uri.path()).then_some(StatusCode::NOT_FOUND)
+}
+
+/// Whether a path is ours in any spelling an application may take for the same.
+pub(crate) fn is_reserved(path: &str) -> bool {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let path = decoded.trim_start_matches('/');
+    let reserved = RESERVED.trim_matches('/');
+    let rest = path
+        .get(..reserved.len())
+        .filter(|start| start.eq_ignore_ascii_case(reserved))
+        .map(|_| &path[reserved.len()..]);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Frames the request by what its body is, not by what its fields say (RFC 9112 §6).
+fn frame(headers: &mut HeaderMap, body: &Incoming) {
+    let had_length = headers.remove(header::CONTENT_LENGTH).is_some();
+    match body.size_hint().exact() {
+        Some(0) if !had_length => {}
+        Some(length) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None => {
+            headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
+        }
+    }
+}
+
+fn streamed(response: Response<Incoming>, lease: Lease) -> Response<ResponseBody> {
+    let (mut parts, incoming) = response.into_parts();
+    headers::to_client(&mut parts.headers);
+    // An HTTP/1.0 application says nothing about the connection to the client.
+    parts.version = Version::HTTP_11;
+    let body = Forwarded::new(incoming, lease).boxed_unsync();
+    Response::from_parts(parts, body)
+}
+
+/// A response without content.
+fn bare(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The application does not answer, for the log.
+struct Down<'a>(&'a UpstreamError);
+
+impl Localize for Down<'_> {
+    fn id(&self) -> &'static str {
+        "upstream-down"
+    }
+
+    fn message(&self) -> Text {
+        let error = self.0;
+        text!(
+            "日レセ(アプリケーション)が応答していません({error})。",
+            "the application does not answer: {error}"
+        )
+    }
+
+    fn remedy(&self) -> Text {
+        text!(
+            "日レセが起動しているか、GATEWAY_UPSTREAMのアドレスが正しいか確認してください。証明書の問題ではありません。",
+            "check that WebORCA runs and that GATEWAY_UPSTREAM is its address; certificates are not the problem"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_paths_are_ours_in_every_spelling() {
+        for path in [
+            "/.orca-gateway",
+            "/.orca-gateway/",
+            "/.orca-gateway/choose",
+            "//.orca-gateway/x",
+            "/.orca%2dgateway/x",
+            "/%2eorca-gateway%2fx",
+            "/.ORCA-gateway/x",
+        ] {
+            assert!(is_reserved(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/.orca-gateways/",
+            "/a/.orca-gateway/",
+            "/.orca",
+            "/日",
+        ] {
+            assert!(!is_reserved(path), "{path}");
+        }
+    }
+}
