@@ -9,6 +9,7 @@ mod config_error;
 mod connector;
 mod credentials;
 mod crl_store;
+mod explain;
 mod forward;
 mod headers;
 mod identity;
