@@ -17,6 +17,12 @@ impl Clock {
         Self(Timestamp::now)
     }
 
+    /// A clock that stands at the test's moment, 2023-09-07 12:56:10 in Japan.
+    #[cfg(test)]
+    pub(crate) fn stopped() -> Self {
+        Self(|| Timestamp::constant(1_694_058_970, 0))
+    }
+
     /// The present moment.
     pub(crate) fn now(self) -> Timestamp {
         (self.0)()

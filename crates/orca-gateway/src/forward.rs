@@ -134,7 +134,13 @@ impl Forwarder {
             Err(error) => return self.failed(&error),
         };
         if self.health.changes_to(true) {
-            self.log.line("upstream is back [upstream-up]");
+            self.log.note(
+                "upstream-up",
+                &text!(
+                    "日レセ(アプリケーション)の応答が戻りました。",
+                    "the application answers again"
+                ),
+            );
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switched(client, upgrade, response);
@@ -160,8 +166,13 @@ impl Forwarder {
         mut response: Response<Incoming>,
     ) -> Result<Response<ResponseBody>, UpstreamDown> {
         let Some((client_half, application)) = upgrade.zip(upgrade::granted(&mut response)) else {
-            self.log
-                .line("upstream switched to a protocol nobody asked for [upstream-switched]");
+            self.log.note(
+                "upstream-switched",
+                &text!(
+                    "日レセ(アプリケーション)が、要求していないプロトコルに切り替えました。",
+                    "the application switched to a protocol that was not asked for"
+                ),
+            );
             return Err(UpstreamDown);
         };
         let end = TunnelEnd::default();

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use orca_messages::render::one_line;
-use orca_messages::{Lang, Localize};
+use orca_messages::{Finding, Lang, Localize, Text};
 
 use crate::clock::Clock;
 use crate::config::LogTarget;
@@ -43,22 +43,38 @@ impl EventLog {
         self.lines.line(line.as_bytes());
     }
 
+    /// Writes what happened, in the language of the log.
+    pub(crate) fn note(&self, id: &str, what: &Text) {
+        self.line(&format!("{} [{id}]", what.get(self.lang)));
+    }
+
     /// Writes what happened and what to do, in the language of the log.
     pub(crate) fn trouble(&self, trouble: &dyn Localize) {
-        let id = trouble.id();
-        let message = trouble.message();
-        self.line(&format!("{} [{id}]", message.get(self.lang)));
-        self.remedy(trouble);
+        self.note(trouble.id(), &trouble.message());
+        self.remedy_line(trouble.remedy().get(self.lang));
+    }
+
+    /// Writes the result of a check.
+    pub(crate) fn finding(&self, finding: &Finding) {
+        self.note(finding.id, &finding.message);
+        if let Some(remedy) = &finding.remedy {
+            self.remedy_line(remedy.get(self.lang));
+        }
     }
 
     /// Writes only what to do; what happened stands in the line before.
     pub(crate) fn remedy(&self, trouble: &dyn Localize) {
+        let remedy = trouble.remedy();
+        let (remedy, id) = (remedy.get(self.lang), trouble.id());
+        self.remedy_line(&format!("{remedy} [{id}]"));
+    }
+
+    fn remedy_line(&self, remedy: &str) {
         let label = match self.lang {
             Lang::En => "remedy",
             Lang::Ja => "対処",
         };
-        let remedy = trouble.remedy();
-        self.line(&format!("{label}: {}", remedy.get(self.lang)));
+        self.line(&format!("{label}: {remedy}"));
     }
 
     /// The language of the log.

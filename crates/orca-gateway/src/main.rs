@@ -15,6 +15,7 @@ mod headers;
 mod identity;
 mod line_writer;
 mod log;
+mod startup_log;
 mod trust;
 mod upgrade;
 mod upstream;
