@@ -1,0 +1,126 @@
+//! TLS 1.3 and 1.2 towards clients (RFC 8446, RFC 5246): the certificate we show and the rules of
+//! the handshake.
+
+use std::sync::Arc;
+
+use orca_pki::name::HostName;
+use orca_pki::verification::Authorities;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, ServerConfig};
+
+use crate::credentials::Credentials;
+use crate::examination::Examination;
+
+/// HTTP/2 over TLS (RFC 9113 §3.2).
+pub(crate) const H2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Our side of the handshake, of one set of credentials.
+#[derive(Debug)]
+pub(crate) struct TlsServer {
+    provider: Arc<CryptoProvider>,
+    resolver: Arc<OneCertificate>,
+    hints: Arc<[DistinguishedName]>,
+    host_names: Vec<HostName>,
+}
+
+impl TlsServer {
+    /// Shows the server certificate to everybody and names the authorities in the request for the
+    /// client's, so that browsers offer only fitting ones.
+    pub(crate) fn new(credentials: &Credentials) -> Self {
+        Self {
+            // ECDHE with AEAD throughout, X25519MLKEM768 first, by the choice of features.
+            provider: Arc::new(aws_lc_rs::default_provider()),
+            resolver: Arc::new(OneCertificate(Arc::clone(credentials.certified_key()))),
+            hints: hints(credentials.authorities()),
+            host_names: credentials.host_names(),
+        }
+    }
+
+    /// The configuration of one handshake, whose client certificate `examination` looks at.
+    ///
+    /// # Errors
+    /// The provider does not fit, which a test excludes.
+    pub(crate) fn config(
+        &self,
+        examination: &Arc<Examination>,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let verifier = Arc::clone(examination);
+        let resolver: Arc<dyn ResolvesServerCert> = self.resolver.clone();
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(resolver);
+        without_resumption(&mut config);
+        config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// The configuration that refuses whoever comes with access_denied, at the first message.
+    ///
+    /// # Errors
+    /// See [`Self::config`].
+    pub(crate) fn refusing_config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(NoCertificate));
+        without_resumption(&mut config);
+        config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// Subjects of the authorities, for the CertificateRequest (RFC 8446 §4.2.4).
+    pub(crate) fn hints(&self) -> &Arc<[DistinguishedName]> {
+        &self.hints
+    }
+
+    /// Names and addresses of the server certificate.
+    pub(crate) fn host_names(&self) -> &[HostName] {
+        &self.host_names
+    }
+
+    /// The signature algorithms of the provider.
+    pub(crate) fn provider(&self) -> &CryptoProvider {
+        &self.provider
+    }
+}
+
+/// A resumed session would restore the old client certificate and skip its examination.
+fn without_resumption(config: &mut ServerConfig) {
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+}
+
+fn hints(authorities: &Authorities) -> Arc<[DistinguishedName]> {
+    let mut subjects: Vec<Vec<u8>> = authorities
+        .iter()
+        .filter_map(|authority| authority.subject().to_der().ok())
+        .collect();
+    subjects.sort();
+    subjects.dedup();
+    subjects.into_iter().map(DistinguishedName::from).collect()
+}
+
+/// The same certificate whatever name was asked for; a bare address sends no name at all.
+#[derive(Debug)]
+struct OneCertificate(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for OneCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// rustls answers access_denied where there is nothing to show.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
