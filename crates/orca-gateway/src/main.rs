@@ -1,6 +1,7 @@
 //! SSL client authentication in front of WebORCA, with revocation that takes effect.
 
 mod access_log;
+mod args;
 mod body;
 mod clock;
 mod conf_file;

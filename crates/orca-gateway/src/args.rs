@@ -1,0 +1,352 @@
+//! The command line: the only file that knows clap.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use orca_messages::{Lang, Localize, Text, text};
+
+/// What was asked for.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Args {
+    /// `--conf`; without it the file is looked for.
+    pub(crate) conf: Option<PathBuf>,
+    /// Language of the terminal; the log has its own.
+    pub(crate) lang: Lang,
+    pub(crate) task: Task,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Task {
+    /// Serve.
+    Run,
+    /// Tell what a start would do.
+    Check(Format),
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    Csv,
+    Json,
+    Table,
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Stop {
+    /// Help or version, for standard output.
+    Print(String),
+    /// The command line is wrong.
+    Usage(Lang, UsageError),
+}
+
+/// A command line that cannot be understood.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct UsageError(Text);
+
+impl Localize for UsageError {
+    fn id(&self) -> &'static str {
+        "usage"
+    }
+
+    fn message(&self) -> Text {
+        self.0.clone()
+    }
+
+    fn remedy(&self) -> Text {
+        text!(
+            "使い方は orca-gateway --help で確認できます。",
+            "orca-gateway --help shows the usage"
+        )
+    }
+
+    fn exit_code(&self) -> u8 {
+        2
+    }
+}
+
+/// Reads the command line, the program's name first; `env` looks up variables of the environment.
+///
+/// # Errors
+/// Nothing is to be done: help, version, or a wrong command line.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Args, Stop> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let lang = wanted_lang(&arguments).unwrap_or_else(|| Lang::from_env(env));
+    match command(lang).try_get_matches_from(arguments) {
+        Ok(matches) => Ok(args(lang, &matches)),
+        Err(error) => Err(stop(lang, &error)),
+    }
+}
+
+/// `--lang` decides about the language of the complaint on the rest, so it is looked for first.
+fn wanted_lang(arguments: &[OsString]) -> Option<Lang> {
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--lang") {
+            Some("") => return words.next()?.parse().ok(),
+            Some(rest) => return rest.strip_prefix('=')?.parse().ok(),
+            None => {}
+        }
+    }
+    None
+}
+
+fn args(lang: Lang, matches: &ArgMatches) -> Args {
+    let task = match matches.subcommand() {
+        Some(("check" | "diagnose", matches)) => Task::Check(format(matches)),
+        _ => Task::Run,
+    };
+    Args {
+        conf: matches.get_one::<PathBuf>("conf").cloned(),
+        lang,
+        task,
+    }
+}
+
+fn format(matches: &ArgMatches) -> Format {
+    match matches.get_one::<String>("format").map(String::as_str) {
+        Some("csv") => Format::Csv,
+        Some("json") => Format::Json,
+        _ => Format::Table,
+    }
+}
+
+fn command(lang: Lang) -> Command {
+    let say = |text: Text| text.get(lang).to_owned();
+    let (options, commands) = match lang {
+        Lang::En => ("Options", "Commands"),
+        Lang::Ja => ("オプション", "コマンド"),
+    };
+    let subcommand = |name: &'static str, about: Text| {
+        Command::new(name)
+            .about(say(about))
+            .help_template(template(lang))
+            .next_help_heading(options)
+    };
+    let format = || {
+        Arg::new("format")
+            .long("format")
+            .value_name("table|json|csv")
+            .value_parser(PossibleValuesParser::new(["table", "json", "csv"]))
+            .hide_possible_values(true)
+            .help(say(text!("出力の形式", "form of the output")))
+    };
+    Command::new("orca-gateway")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(say(text!(
+            "WebORCAの前段でSSLクライアント認証を行い、失効した証明書を直ちに拒否します。",
+            "SSL client authentication in front of WebORCA, with revocation that takes effect"
+        )))
+        .help_template(template(lang))
+        .next_help_heading(options)
+        .subcommand_help_heading(commands)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args(global_args(lang))
+        .arg(
+            Arg::new("version")
+                .long("version")
+                .short('V')
+                .action(ArgAction::Version)
+                .help(say(text!("版を表示する", "print the version"))),
+        )
+        .subcommand(subcommand(
+            "run",
+            text!(
+                "起動する(コマンドの指定がない場合と同じ)",
+                "serve; the same as no command"
+            ),
+        ))
+        .subcommand(
+            subcommand(
+                "check",
+                text!(
+                    "起動せずに、起動した場合の問題をすべて表示する(異常があれば終了コード1)",
+                    "tell all that is wrong without starting; exit 1 if anything is"
+                ),
+            )
+            .arg(format()),
+        )
+        .subcommand(
+            subcommand("diagnose", text!("問題を調べる", "look for what is wrong")).arg(format()),
+        )
+}
+
+fn global_args(lang: Lang) -> [Arg; 3] {
+    let say = |text: Text| text.get(lang).to_owned();
+    [
+        Arg::new("conf")
+            .long("conf")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .global(true)
+            .help(say(text!(
+                "設定ファイル(省略時: /opt/jma/weborca/conf/orca-gateway.conf があればそれ、なければ同じ場所の jma-receipt.conf)",
+                "configuration file; else /opt/jma/weborca/conf/orca-gateway.conf if it exists, else jma-receipt.conf there"
+            ))),
+        Arg::new("lang")
+            .long("lang")
+            .value_name("ja|en")
+            .value_parser(PossibleValuesParser::new(["ja", "en"]))
+            .hide_possible_values(true)
+            .global(true)
+            .help(say(text!("表示の言語", "language of the messages"))),
+        Arg::new("help")
+            .long("help")
+            .short('h')
+            .action(ArgAction::Help)
+            .global(true)
+            .help(say(text!("使い方を表示する", "print this help"))),
+    ]
+}
+
+fn template(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n",
+        Lang::Ja => "{about}\n\n使い方: {usage}\n\n{all-args}{after-help}\n",
+    }
+}
+
+fn stop(lang: Lang, error: &clap::Error) -> Stop {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Stop::Print(error.render().to_string())
+        }
+        _ => Stop::Usage(lang, UsageError(complaint(error))),
+    }
+}
+
+fn complaint(error: &clap::Error) -> Text {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let argument = context(ContextKind::InvalidArg);
+    let value = context(ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let word = context(ContextKind::InvalidSubcommand);
+            text!(
+                "「{word}」というコマンドはありません",
+                "there is no command {word}"
+            )
+        }
+        ErrorKind::UnknownArgument => text!(
+            "「{argument}」という引数はありません",
+            "there is no argument {argument}"
+        ),
+        ErrorKind::InvalidValue if value.is_empty() => {
+            text!("{argument} に値がありません", "{argument} needs a value")
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => text!(
+            "「{value}」は {argument} の値になりません",
+            "{value} is no value of {argument}"
+        ),
+        ErrorKind::ArgumentConflict => text!(
+            "{argument} は一度だけ指定できます",
+            "{argument} can be given only once"
+        ),
+        _ => text!("引数を解釈できません", "the arguments cannot be understood"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Args, Stop> {
+        let words = std::iter::once("orca-gateway").chain(line.split_whitespace());
+        parse(words.map(OsString::from), |_| None)
+    }
+
+    fn complaint(line: &str) -> String {
+        match parsed(line) {
+            Err(Stop::Usage(lang, error)) => error.message().get(lang).to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_command_means_run() {
+        let run = |conf: Option<&str>| Args {
+            conf: conf.map(PathBuf::from),
+            lang: Lang::En,
+            task: Task::Run,
+        };
+        assert_eq!(parsed(""), Ok(run(None)));
+        assert_eq!(parsed("run"), Ok(run(None)));
+        assert_eq!(parsed("--conf a run"), Ok(run(Some("a"))));
+        assert_eq!(parsed("run --conf a"), Ok(run(Some("a"))));
+    }
+
+    #[test]
+    fn check_and_diagnose_take_a_format() {
+        for (line, format) in [
+            ("check", Format::Table),
+            ("check --format json", Format::Json),
+            ("diagnose --format=table", Format::Table),
+        ] {
+            assert_eq!(parsed(line).unwrap().task, Task::Check(format));
+        }
+    }
+
+    #[test]
+    fn the_clap_definition_is_sound() {
+        for lang in [Lang::Ja, Lang::En] {
+            command(lang).debug_assert();
+        }
+    }
+
+    #[test]
+    fn help_speaks_the_language_and_names_everything() {
+        for (flag, usage) in [("ja", "使い方: "), ("en", "Usage: ")] {
+            let Err(Stop::Print(help)) = parsed(&format!("--lang {flag} --help")) else {
+                panic!("no help");
+            };
+            for word in [
+                usage,
+                "--conf",
+                "--lang",
+                "--help",
+                "--version",
+                "check",
+                "diagnose",
+            ] {
+                assert!(help.contains(word), "{word} in {help}");
+            }
+            if flag == "ja" {
+                for english in ["Usage", "Options", "Commands", "Print", "print"] {
+                    assert!(!help.contains(english), "{english} in {help}");
+                }
+            }
+        }
+        let Err(Stop::Print(version)) = parsed("--version") else {
+            panic!("no version");
+        };
+        assert!(version.starts_with("orca-gateway 0."));
+    }
+
+    #[test]
+    fn wrong_lines_are_explained_in_the_language() {
+        let cases = [
+            ("frobnicate", "there is no command frobnicate"),
+            ("--frob", "there is no argument --frob"),
+            ("--lang fr", "fr is no value of --lang <ja|en>"),
+            ("--conf", "--conf <FILE> needs a value"),
+            (
+                "check --format csv",
+                "csv is no value of --format <table|json>",
+            ),
+            ("--lang ja --frob", "「--frob」という引数はありません"),
+            ("--frob --lang=ja", "「--frob」という引数はありません"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(complaint(line), expected, "{line}");
+        }
+    }
+}
