@@ -86,24 +86,18 @@ impl Curl {
     ///
     /// When curl cannot be run.
     pub fn get(&self, path: &str) -> anyhow::Result<Page> {
-        self.fetch(&format!(
-            "https://{SERVER_NAME}:{}{path}",
-            self.server.port()
-        ))
+        let asking = ["--write-out", "\n%{http_code} %{http_version}"];
+        Page::read(self.clone().args(asking).outcome(path)?)
     }
 
-    /// Asks for any address.
+    /// Asks for a path and gives what curl itself said and did.
     ///
     /// # Errors
     ///
     /// When curl cannot be run.
-    pub fn fetch(&self, url: &str) -> anyhow::Result<Page> {
-        let outcome = Program::new("curl")
-            .args(&self.args)
-            .args(["--write-out", "\n%{http_code} %{http_version}"])
-            .arg(url)
-            .run()?;
-        Page::read(outcome)
+    pub fn outcome(&self, path: &str) -> anyhow::Result<Outcome> {
+        let url = format!("https://{SERVER_NAME}:{}{path}", self.server.port());
+        Program::new("curl").args(&self.args).arg(url).run()
     }
 }
 

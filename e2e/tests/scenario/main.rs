@@ -1,3 +1,11 @@
 //! Stories from a clinic, told with the real programs.
 
+mod browser;
+mod crowd;
+mod faults;
 mod first_start;
+mod login;
+mod refusals;
+mod reload;
+mod revocation;
+mod streams;

@@ -1,0 +1,247 @@
+//! Many at once, and power cuts: what was reported as done stays done.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use orca_e2e::catool::Catool;
+use orca_e2e::program::Program;
+use orca_e2e::wait;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CLIENTS: usize = 100;
+const CUTS: usize = 200;
+
+fn authority() -> anyhow::Result<(TempDir, Catool)> {
+    let dir = tempfile::tempdir()?;
+    let ca = Catool::new(dir.path());
+    ca.done("init --yes")?;
+    Ok((dir, ca))
+}
+
+#[test]
+fn a_hundred_at_once_get_a_hundred_serials() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    let zips: Vec<String> = std::thread::scope(|scope| {
+        let issues: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let ca = &ca;
+                scope.spawn(move || ca.done(&format!("issue_client_cert -c user{number}")))
+            })
+            .collect();
+        let finished = issues.into_iter().map(|issue| {
+            let joined = issue.join();
+            joined.map_err(|_| anyhow::anyhow!("a call panicked"))?
+        });
+        finished.collect::<anyhow::Result<_>>()
+    })?;
+    assert_eq!(zips.len(), CLIENTS);
+    let serials: BTreeSet<u64> = zips
+        .iter()
+        .map(|zip| number_of(zip))
+        .collect::<anyhow::Result<_>>()?;
+    let expected: BTreeSet<u64> = (2..2 + CLIENTS as u64).collect();
+    assert_eq!(serials, expected, "every serial once and none left out");
+    let rows = ca.list()?;
+    assert_eq!(rows.len(), CLIENTS);
+    assert!(rows.iter().all(|row| row["status"] == "valid"));
+    Ok(())
+}
+
+/// `…/000003__JP_orca_user1.zip` is number 3.
+fn number_of(zip: &str) -> anyhow::Result<u64> {
+    let name = Path::new(zip.trim()).file_name().context("a file")?;
+    let name = name.to_str().context("UTF-8")?;
+    Ok(name[..6].parse()?)
+}
+
+/// What the tool had reported as done before the power went.
+#[derive(Default)]
+struct Ledger {
+    issued: BTreeMap<u64, String>,
+    revoked: BTreeSet<u64>,
+    /// Revocations that were begun and not reported: either state is right.
+    doubtful: BTreeSet<u64>,
+    crl_number: u64,
+}
+
+#[test]
+fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    let mut ledger = Ledger {
+        crl_number: crl_number(&ca)?,
+        ..Ledger::default()
+    };
+    // How long an undisturbed call takes here; cuts fall anywhere within it and a little beyond.
+    let begun = Instant::now();
+    ca.done("issue_client_cert -c measure")?;
+    let usual = begun.elapsed();
+    ledger.issued.insert(2, "measure".to_owned());
+
+    let mut dice = Dice(0x5eed_0f0c);
+    for cut in 0..CUTS {
+        let after = usual.mul_f64(1.2 * f64::from(dice.roll(1000)) / 1000.0);
+        if cut % 3 == 2 {
+            cut_revocation(&ca, &mut ledger, after, &mut dice)?;
+        } else {
+            cut_issue(&ca, &mut ledger, after, cut)?;
+        }
+        let number = crl_number(&ca).with_context(|| format!("after cut {cut}"))?;
+        assert!(number >= ledger.crl_number, "the CRL went back at {cut}");
+        ledger.crl_number = number;
+    }
+    // The next call repairs whatever lags behind; then register, CRL and ledger agree.
+    let last = number_of(&ca.done("issue_client_cert -c afterwards")?)?;
+    ledger.issued.insert(last, "afterwards".to_owned());
+    let rows = ca.list()?;
+    the_register_explains(&rows, &ledger)?;
+    the_crl_agrees(&ca, &rows)?;
+    every_certificate_can_be_exported(&ca, &ledger)
+}
+
+fn cut_issue(ca: &Catool, ledger: &mut Ledger, after: Duration, cut: usize) -> anyhow::Result<()> {
+    let name = format!("user{cut}");
+    if let Some(zip) = run_until(ca, &["issue_client_cert", "-c", &name], after)? {
+        let number = number_of(&zip)?;
+        let twice = ledger.issued.insert(number, name);
+        assert_eq!(twice, None, "serial {number} was given twice");
+    }
+    Ok(())
+}
+
+fn cut_revocation(
+    ca: &Catool,
+    ledger: &mut Ledger,
+    after: Duration,
+    dice: &mut Dice,
+) -> anyhow::Result<()> {
+    let open: Vec<u64> = ledger
+        .issued
+        .keys()
+        .filter(|serial| !ledger.revoked.contains(serial) && !ledger.doubtful.contains(serial))
+        .copied()
+        .collect();
+    let Some(serial) = open.get(dice.roll(open.len().max(1) as u32) as usize) else {
+        return Ok(());
+    };
+    match run_until(ca, &["revoke_cert", &serial.to_string()], after)? {
+        Some(_) => ledger.revoked.insert(*serial),
+        None => ledger.doubtful.insert(*serial),
+    };
+    Ok(())
+}
+
+/// Runs the tool and kills it after a while; what it printed, if it was done by then.
+fn run_until(ca: &Catool, words: &[&str], after: Duration) -> anyhow::Result<Option<String>> {
+    let mut child =
+        ca.program(words.iter().copied())?
+            .spawn(Stdio::null(), Stdio::piped(), Stdio::null())?;
+    let end = Instant::now() + after;
+    let in_time = wait::within(wait::PATIENCE, "the end or the cut", || {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < end => None,
+            Ok(status) => Some(Ok(status)),
+            Err(error) => Some(Err(error)),
+        }
+    })??;
+    if in_time.is_none() {
+        child.kill()?;
+    }
+    let output = child.wait_with_output()?;
+    match output.status.code() {
+        Some(0) => Ok(Some(String::from_utf8(output.stdout)?)),
+        Some(code) => anyhow::bail!("{words:?} failed with {code}"),
+        None => Ok(None),
+    }
+}
+
+fn crl_number(ca: &Catool) -> anyhow::Result<u64> {
+    let text = Program::new("openssl")
+        .args(["crl", "-noout", "-crlnumber", "-in"])
+        .arg(ca.crl())
+        .run()?
+        .success()?;
+    let digits = text.trim().trim_start_matches("crlNumber=0x");
+    Ok(u64::from_str_radix(digits, 16)?)
+}
+
+fn the_register_explains(rows: &[Value], ledger: &Ledger) -> anyhow::Result<()> {
+    let mut states = BTreeMap::new();
+    for row in rows {
+        let serial: u64 = row["serial"].as_str().context("a serial")?.parse()?;
+        let twice = states.insert(serial, row);
+        assert!(twice.is_none(), "serial {serial} stands there twice");
+    }
+    for (serial, name) in &ledger.issued {
+        let row = states
+            .get(serial)
+            .with_context(|| format!("{serial} is lost"))?;
+        assert_eq!(row["common_name"], name.as_str(), "{row}");
+        let expected: &[&str] = match () {
+            () if ledger.revoked.contains(serial) => &["revoked"],
+            () if ledger.doubtful.contains(serial) => &["revoked", "valid"],
+            () => &["valid"],
+        };
+        let status = row["status"].as_str().unwrap_or_default();
+        assert!(expected.contains(&status), "{row}");
+    }
+    for (serial, row) in states {
+        let status = row["status"].as_str().unwrap_or_default();
+        let explained = ledger.issued.contains_key(&serial)
+            || ["reserved", "valid", "revoked"].contains(&status);
+        assert!(explained, "{row}");
+    }
+    Ok(())
+}
+
+/// The published list says exactly what the register says.
+fn the_crl_agrees(ca: &Catool, rows: &[Value]) -> anyhow::Result<()> {
+    let text = Program::new("openssl")
+        .args(["crl", "-noout", "-text", "-in"])
+        .arg(ca.crl())
+        .run()?
+        .success()?;
+    let listed: BTreeSet<u64> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Serial Number: "))
+        .map(|serial| u64::from_str_radix(serial, 16))
+        .collect::<Result<_, _>>()?;
+    let revoked: BTreeSet<u64> = rows
+        .iter()
+        .filter(|row| row["status"] == "revoked")
+        .filter_map(|row| row["serial"].as_str()?.parse().ok())
+        .collect();
+    assert_eq!(listed, revoked);
+    Ok(())
+}
+
+/// Whoever lost the zip to the power cut gets it again.
+fn every_certificate_can_be_exported(ca: &Catool, ledger: &Ledger) -> anyhow::Result<()> {
+    let mut rows = ca.list()?;
+    rows.retain(|row| row["status"] == "valid");
+    assert!(!rows.is_empty());
+    for row in rows.iter().rev().take(5) {
+        let number = row["number"].as_str().context("a number")?;
+        let kit = ca.issue(&format!("export_cert {number}"))?;
+        assert!(kit.p12().is_file(), "{row}");
+    }
+    assert!(ledger.issued.len() > CUTS / 10, "hardly any call was done");
+    Ok(())
+}
+
+/// A sequence that is the same in every run (xorshift).
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self, sides: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0 % sides
+    }
+}

@@ -1,0 +1,190 @@
+//! A lost notebook: its certificate is revoked and it is out, at once, without a restart; everybody
+//! else notices nothing.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+
+use anyhow::Context;
+use orca_e2e::gateway::Gateway;
+use orca_e2e::http1;
+use orca_e2e::kit::Kit;
+use orca_e2e::site::Site;
+use orca_e2e::tls;
+use orca_e2e::tls::Alert;
+use orca_e2e::tls::Answer;
+use orca_e2e::tls::Identity;
+use orca_e2e::tls::TlsClient;
+use orca_e2e::tls::TlsStream;
+use orca_e2e::tls::Version;
+use orca_e2e::wait;
+use tokio_tungstenite::tungstenite;
+use tungstenite::Message;
+use tungstenite::WebSocket;
+
+type Socket = WebSocket<TlsStream>;
+
+/// A client with every kind of connection open.
+struct Desk {
+    client: TlsClient,
+    idle: TlsStream,
+    socket: Socket,
+    download: TlsStream,
+}
+
+impl Desk {
+    fn open(gateway: &Gateway, kit: &Kit, version: Version) -> anyhow::Result<Self> {
+        let client = TlsClient::new(&kit.ca(), version, Some(Identity::of(kit)?))?;
+        let mut idle = client.connect(gateway.address)?;
+        ask(gateway, &mut idle)?;
+        let mut download = client.connect(gateway.address)?;
+        let request = tls::request(gateway.address, "/drip?count=100000&ms=20", &[]);
+        download.write_all(request.as_bytes())?;
+        download.read_exact(&mut [0; 200])?;
+        Ok(Self {
+            idle,
+            socket: socket(gateway, &client)?,
+            download,
+            client,
+        })
+    }
+
+    /// All three connections still do their work.
+    fn works(&mut self, gateway: &Gateway) -> anyhow::Result<()> {
+        ask(gateway, &mut self.idle)?;
+        echo(&mut self.socket)?;
+        self.download.read_exact(&mut [0; 20])?;
+        Ok(())
+    }
+
+    /// All three connections end, and none of them served anything more.
+    fn ends(&mut self, gateway: &Gateway) -> anyhow::Result<()> {
+        tls::read_to_end(&mut self.idle).context("the idle connection")?;
+        tls::read_to_end(&mut self.download).context("the download")?;
+        let over = wait::until("the end of the WebSocket", || self.socket.read().err());
+        over.context("the WebSocket")?;
+        ask(gateway, &mut self.idle).expect_err("it is closed");
+        Ok(())
+    }
+}
+
+fn ask(gateway: &Gateway, stream: &mut TlsStream) -> anyhow::Result<()> {
+    let request = tls::request(gateway.address, "/echo-headers", &[]);
+    let response = http1::exchange(stream, request.as_bytes())?;
+    anyhow::ensure!(response.status == 200, "{response:?}");
+    Ok(())
+}
+
+fn socket(gateway: &Gateway, client: &TlsClient) -> anyhow::Result<Socket> {
+    let stream = client.connect(gateway.address)?;
+    let url = format!("wss://weborca-server:{}/ws", gateway.port());
+    let (socket, _) = tungstenite::client(url, stream)
+        .map_err(|error| anyhow::anyhow!("no WebSocket: {error}"))?;
+    Ok(socket)
+}
+
+fn echo(socket: &mut Socket) -> anyhow::Result<()> {
+    let text = Message::text("受付に患者が到着しました");
+    socket.send(text.clone())?;
+    assert_eq!(socket.read()?, text);
+    Ok(())
+}
+
+#[test]
+fn the_revoked_client_is_out_and_the_others_stay() -> anyhow::Result<()> {
+    for (mode, version) in [("explain", Version::Tls13), ("strict", Version::Tls12)] {
+        let site = Site::new()?;
+        let lost = site.client("lost-notebook")?;
+        let kept = site.client("reception")?;
+        let mut gateway = site.conf()?.set("GATEWAY_CLIENT_AUTH", mode).start()?;
+        let mut theirs = Desk::open(&gateway, &lost, version)?;
+        let mut ours = Desk::open(&gateway, &kept, version)?;
+
+        site.ca.done(&format!("revoke_cert {}", lost.number()))?;
+        site.place(&site.ca.crl())?;
+
+        theirs.ends(&gateway)?;
+        let seen = site.application.seen()?;
+        comes_again_in_vain(&theirs, &gateway, mode)?;
+        assert_eq!(site.application.seen()?, seen, "{mode}");
+        ours.works(&gateway)?;
+        Desk::open(&gateway, &kept, version)?.works(&gateway)?;
+        assert!(gateway.process.ended()?.is_none(), "no restart");
+    }
+    Ok(())
+}
+
+fn comes_again_in_vain(desk: &Desk, gateway: &Gateway, mode: &str) -> anyhow::Result<()> {
+    let answer = desk.client.get(gateway.address, "/");
+    if mode == "strict" {
+        assert_eq!(answer, Answer::Alert(Alert::CertificateRevoked));
+        return Ok(());
+    }
+    let page = answer.response()?;
+    assert_eq!(page.status, 403);
+    assert!(page.text().contains("E-104"), "{}", page.text());
+    Ok(())
+}
+
+#[test]
+fn the_tool_publishes_where_the_gateway_looks() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let lost = site.client("lost")?;
+    let conf = site.conf()?;
+    let watched = site.conf_dir().join("ca.crl");
+    let config = site.ca.folder().join("config.yml");
+    let text = std::fs::read_to_string(&config)?;
+    let published: String = text
+        .lines()
+        .map(|line| match line.starts_with(":crl_publish:") {
+            true => format!(":crl_publish: [\"{}\"]\n", watched.display()),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(&config, published)?;
+    let gateway = conf.start()?;
+    let client = TlsClient::new(&lost.ca(), Version::Tls13, Some(Identity::of(&lost)?))?;
+    let mut open = client.connect(gateway.address)?;
+    ask(&gateway, &mut open)?;
+    site.ca.done("revoke_cert -c lost")?;
+    tls::read_to_end(&mut open)?;
+    assert_eq!(client.get(gateway.address, "/").response()?.status, 403);
+    Ok(())
+}
+
+#[test]
+fn a_lower_crl_number_is_no_way_back() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("user1")?;
+    let before = site.path("before.crl");
+    std::fs::copy(site.ca.crl(), &before)?;
+    site.ca.done(&format!("revoke_cert {}", user.number()))?;
+    let gateway = site.gateway()?;
+    let client = TlsClient::new(&user.ca(), Version::Tls13, Some(Identity::of(&user)?))?;
+    assert_eq!(client.get(gateway.address, "/").response()?.status, 403);
+
+    let watched = site.conf_dir().join("ca.crl");
+    let lines = gateway.log()?.lines().count();
+    std::fs::rename(&before, &watched)?;
+    wait::until("a line about the old CRL", || {
+        (gateway.log().ok()?.lines().count() > lines).then_some(())
+    })?;
+    assert_eq!(client.get(gateway.address, "/").response()?.status, 403);
+
+    // Nor after a restart: the highest number is remembered.
+    drop(gateway);
+    let conf = site.conf()?;
+    std::fs::remove_file(&watched)?;
+    let gateway = conf.start()?;
+    assert_eq!(client.get(gateway.address, "/").response()?.status, 403);
+    Ok(())
+}
+
+#[test]
+fn plain_tcp_that_never_speaks_is_closed() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let gateway = site.gateway()?;
+    let mut silent: TcpStream = http1::connect(gateway.address)?;
+    assert_eq!(tls::read_to_end(&mut silent)?, b"");
+    Ok(())
+}
