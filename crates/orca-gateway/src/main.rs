@@ -18,6 +18,7 @@ mod identity;
 mod line_writer;
 mod live;
 mod log;
+mod reload;
 mod startup_log;
 mod tls;
 mod trust;
