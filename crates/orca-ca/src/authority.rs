@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use orca_pki::bundle::{BaseName, Bundle};
 use orca_pki::certificate::Certificate;
 use orca_pki::issuance::{IssuanceError, IssuanceRequest, Realm, prepare};
-use orca_pki::key::{KeyAlgorithm, KeyPair};
-use orca_pki::lint::{self, Advice};
+use orca_pki::key::KeyPair;
+use orca_pki::lint;
 use orca_pki::name::CommonName;
 use orca_pki::pkcs12::Pkcs12Profile;
-use orca_pki::profile::NameConstraints;
 use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
 use orca_pki::serial::SerialNumber;
 use orca_pki::validity::{DAY, shift};
@@ -25,118 +24,13 @@ use crate::publication;
 use crate::record::{
     AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site, Standing as RecordStanding,
 };
-use crate::store::{NamePolicy, RevocationOrder, SqliteStore, Store};
+use crate::store::{RevocationOrder, SqliteStore, Store};
 
-/// Validity of a CA, in days: twenty years.
-pub const CA_DAYS: u32 = 7300;
+mod order;
 
-/// How a new CA is to be.
-#[derive(Clone, Debug)]
-pub struct InitOrder {
-    /// `O` of the CA and of what it issues.
-    pub organization: CommonName,
-    /// `CN`; eight random digits make one where none is given, because NSS refuses a second CA of
-    /// the same name and serial number.
-    pub ca_name: Option<CommonName>,
-    /// Validity in days.
-    pub days: u32,
-    /// Kind of the CA's key.
-    pub key: KeyAlgorithm,
-    /// What it may certify.
-    pub constraints: NameConstraints,
-}
-
-impl Default for InitOrder {
-    fn default() -> Self {
-        Self {
-            organization: CommonName::orca(),
-            ca_name: None,
-            days: CA_DAYS,
-            key: KeyAlgorithm::P256,
-            constraints: NameConstraints::default(),
-        }
-    }
-}
-
-/// A certificate to issue.
-#[derive(Clone, Debug)]
-pub struct IssueOrder {
-    /// What goes into it.
-    pub request: IssuanceRequest,
-    /// Who holds it; register only.
-    pub holder: Option<String>,
-    /// On which device; register only.
-    pub device: Option<String>,
-    /// Whether a second valid certificate of the name is wanted.
-    pub names: NamePolicy,
-    /// Folder for the zip, where not the configured one.
-    pub output: Option<PathBuf>,
-}
-
-/// A certificate that was issued.
-#[derive(Debug)]
-pub struct Issued {
-    /// Its serial.
-    pub serial: SerialNumber,
-    /// The zip.
-    pub zip: PathBuf,
-    /// What the linter had to say.
-    pub advice: Vec<Advice>,
-    /// Valid certificates of the same profile and name that existed before.
-    pub siblings: Vec<SerialNumber>,
-}
-
-/// Which certificates a command means.
-#[derive(Clone, Debug)]
-pub enum Selection {
-    /// These.
-    Serials(Vec<SerialNumber>),
-    /// The valid one of a name.
-    Name {
-        /// commonName.
-        name: String,
-        /// Whether several are meant.
-        several: Several,
-    },
-}
-
-/// What to do where a name fits several valid certificates.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Several {
-    /// Take all.
-    All,
-    /// Refuse and list them.
-    Refuse,
-}
-
-/// What a revocation did.
-#[derive(Debug)]
-pub struct Revoked {
-    /// Which certificates.
-    pub serials: Vec<SerialNumber>,
-    /// The CRL that says so.
-    pub crl: CrlNumber,
-    /// Whether any place besides the CA's own folder has it.
-    pub delivery: Delivery,
-}
-
-/// Whether a CRL goes anywhere besides the CA's own folder.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Delivery {
-    /// `:crl_publish:` is empty: nobody was told.
-    Nowhere,
-    /// Every entry of `:crl_publish:` has it.
-    Published,
-}
-
-/// When `issue_crl` really makes a new list.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CrlAge {
-    /// Always.
-    Any,
-    /// If the newest is older than so many seconds.
-    OlderThan(i64),
-}
+pub use order::{
+    CA_DAYS, CrlAge, Delivery, InitOrder, IssueOrder, Issued, Revoked, Selection, Several,
+};
 
 /// A CA that is open for work.
 #[derive(Debug)]
@@ -180,7 +74,7 @@ impl Authority {
         let period = crl_period(&ca, defaults.crl_validity, now);
         let crl = CertificateRevocationList::sign(&ca, &key, CrlNumber(1), period, [])?;
 
-        let parent = place.folder().parent().unwrap_or(Path::new("/"));
+        let parent = place.folder().parent().unwrap_or_else(|| Path::new("/"));
         delivery::make_folder(parent, place.owner)?;
         let staging = staging_folder(parent)?;
         Custody::in_folder(staging.path()).create(&key, place.owner)?;
@@ -297,7 +191,14 @@ impl Authority {
             .record(&self.site, &certificate, sealed.as_deref(), now)?;
 
         let zip = self
-            .deliver(&certificate, &key, self.config.p12, draft, Existing::Keep)
+            .deliver(
+                &certificate,
+                &key,
+                self.config.p12,
+                draft,
+                Existing::Keep,
+                now,
+            )
             .map_err(|cause| Error::DeliveryFailed {
                 serial: serial.clone(),
                 kept: sealed.is_some(),
@@ -348,7 +249,7 @@ impl Authority {
         self.store
             .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
         let profile = profile.unwrap_or(self.config.p12);
-        self.deliver(&certificate, &key, profile, draft, Existing::Replace)
+        self.deliver(&certificate, &key, profile, draft, Existing::Replace, now)
     }
 
     /// Revokes certificates, all or none, and publishes the CRL that says so.
@@ -409,6 +310,20 @@ impl Authority {
         let crl = self.store.issue_crl(&self.site, now, floor, &mut sign)?;
         self.publish(Vec::new())?;
         Ok(crl)
+    }
+
+    /// Files of this CA that other users of the machine could read.
+    pub fn exposed_files(&self) -> Vec<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let files = [CA_KEY, SEALING_KEY].map(|name| self.place.beside(name));
+        let folder = self.place.folder().to_owned();
+        files
+            .into_iter()
+            .chain([self.config.database.clone(), folder])
+            .filter(|path| {
+                fs::metadata(path).is_ok_and(|status| status.permissions().mode() & 0o077 != 0)
+            })
+            .collect()
     }
 
     /// All rows of the register.
@@ -499,9 +414,10 @@ impl Authority {
         profile: Pkcs12Profile,
         draft: Draft,
         existing: Existing,
+        now: Timestamp,
     ) -> Result<PathBuf, Error> {
         let bundle = Bundle::new(certificate, key, &self.ca, profile, &mut random)?;
-        let content = delivery::zip(&bundle)?;
+        let content = delivery::zip(&bundle, now)?;
         draft.publish(&zip_name(&bundle.base_name), &content, 0o600, existing)
     }
 
@@ -591,7 +507,7 @@ fn move_into_place(staging: &tempfile::TempDir, place: &Place) -> Result<(), Err
     };
     let is_default_name = place.config.file_name().is_some_and(|name| name == CONFIG);
     if is_default_name && fs::rename(staging.path(), folder).is_ok() {
-        return delivery::sync_folder(folder.parent().unwrap_or(Path::new("/")));
+        return delivery::sync_folder(folder.parent().unwrap_or_else(|| Path::new("/")));
     }
     delivery::make_folder(folder, place.owner)?;
     for name in [REGISTER, SEALING_KEY, CA_KEY, CONFIG] {

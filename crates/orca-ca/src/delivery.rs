@@ -5,6 +5,8 @@ use std::io::{self, Cursor, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use orca_pki::bundle::Bundle;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -180,7 +182,7 @@ pub fn sync_folder(folder: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// A file does not fit into a zip.
-pub fn zip(bundle: &Bundle) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub fn zip(bundle: &Bundle, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, Error> {
     let failed = |source: zip::result::ZipError| Error::Io {
         path: PathBuf::from(format!("{}.zip", bundle.base_name)),
         source: io::Error::other(source),
@@ -195,6 +197,7 @@ pub fn zip(bundle: &Bundle) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut writer = zip::ZipWriter::new(ZipTarget(&mut buffer));
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Deflated)
+        .last_modified_time(dos_time(now))
         .unix_permissions(0o600);
     let folder = options.unix_permissions(0o700);
     writer
@@ -209,6 +212,21 @@ pub fn zip(bundle: &Bundle) -> Result<Zeroizing<Vec<u8>>, Error> {
     }
     writer.finish().map_err(failed)?;
     Ok(buffer.into_inner())
+}
+
+/// Local time as zips have it: without a zone, from 1980 on.
+fn dos_time(at: Timestamp) -> zip::DateTime {
+    let local = TimeZone::system().to_datetime(at);
+    let part = |number: i8| u8::try_from(number).unwrap_or(0);
+    zip::DateTime::from_date_and_time(
+        u16::try_from(local.year()).unwrap_or(0),
+        part(local.month()),
+        part(local.day()),
+        part(local.hour()),
+        part(local.minute()),
+        part(local.second()),
+    )
+    .unwrap_or_default()
 }
 
 /// A seekable writer over a buffer that is wiped when dropped.

@@ -110,7 +110,7 @@ impl Place {
 
     /// The folder of the configuration.
     pub fn folder(&self) -> &Path {
-        self.config.parent().unwrap_or(Path::new("/"))
+        self.config.parent().unwrap_or_else(|| Path::new("/"))
     }
 
     /// A file beside the configuration.

@@ -342,7 +342,7 @@ fn padded<const N: usize>(magnitude: &[u8]) -> [u8; N] {
 fn sort<const N: usize>(records: &mut [Record<N>]) {
     let sorted = records.is_sorted_by(|one, next| one.serial <= next.serial);
     if !sorted {
-        records.sort_unstable_by(|one, other| one.serial.cmp(&other.serial));
+        records.sort_unstable_by_key(|record| record.serial);
     }
 }
 

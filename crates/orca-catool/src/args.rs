@@ -1,0 +1,502 @@
+//! The command line: what was typed becomes what it means. clap appears in this folder only.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+use orca_ca::authority::{CA_DAYS, CrlAge, Selection, Several};
+use orca_ca::config::MOST_DAYS;
+use orca_messages::{Lang, text};
+use orca_pki::key::KeyAlgorithm;
+use orca_pki::name::{CommonName, HostName};
+use orca_pki::pkcs12::Pkcs12Profile;
+use orca_pki::profile::{CertificateProfile, NameConstraints};
+use orca_pki::revocation::RevocationReason;
+use orca_pki::serial::SerialNumber;
+
+mod definition;
+mod usage;
+
+pub(crate) use usage::UsageError;
+
+/// A call of the program, understood.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Nothing named: the list of subcommands.
+    Overview,
+    Init(InitArgs),
+    IssueServerCert(IssueArgs<Vec<HostName>>),
+    IssueClientCert(ClientArgs),
+    ExportCert(ExportArgs),
+    RevokeCert(RevokeArgs),
+    IssueCrl(CrlArgs),
+    ListCert(ListArgs),
+    /// `--help` or `--version`: text for standard output.
+    Show(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct InitArgs {
+    pub(crate) organization: CommonName,
+    pub(crate) ca_name: Option<CommonName>,
+    pub(crate) days: u32,
+    pub(crate) key: KeyAlgorithm,
+    pub(crate) constraints: NameConstraints,
+}
+
+#[derive(Debug)]
+pub(crate) struct IssueArgs<Names> {
+    pub(crate) names: Names,
+    pub(crate) days: Option<u32>,
+    pub(crate) key: Option<KeyAlgorithm>,
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientArgs {
+    pub(crate) issue: IssueArgs<CommonName>,
+    pub(crate) holder: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) again: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct ExportArgs {
+    pub(crate) selection: Selection,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) p12: Option<Pkcs12Profile>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RevokeArgs {
+    pub(crate) selection: Selection,
+    pub(crate) reason: Option<RevocationReason>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CrlArgs {
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) days: Option<u32>,
+    pub(crate) age: CrlAge,
+}
+
+#[derive(Debug)]
+pub(crate) struct ListArgs {
+    pub(crate) word: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) profile: Option<CertificateProfile>,
+    pub(crate) expiring: Option<u32>,
+    pub(crate) format: Format,
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    Csv,
+    Json,
+    Table,
+}
+
+/// Understands a command line. `lang` is the language of the environment; `--lang` wins.
+pub(crate) fn parse(
+    arguments: Vec<OsString>,
+    lang: Lang,
+) -> (Lang, Result<Invocation, UsageError>) {
+    let lang = chosen_lang(&arguments).unwrap_or(lang);
+    let result = match definition::definition(lang).try_get_matches_from(arguments) {
+        Ok(matches) => invocation(&matches),
+        Err(error) if !error.use_stderr() => Ok(Invocation {
+            config: None,
+            command: Command::Show(error.render().to_string()),
+        }),
+        Err(error) => Err(UsageError::from(&error)),
+    };
+    (lang, result)
+}
+
+/// `--lang` has to be known before clap runs, because the texts given to clap depend on it.
+fn chosen_lang(arguments: &[OsString]) -> Option<Lang> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    words
+        .iter()
+        .enumerate()
+        .find_map(|(index, word)| match word.strip_prefix("--lang") {
+            Some("") => words.get(index + 1)?.parse().ok(),
+            Some(rest) => rest.strip_prefix('=')?.parse().ok(),
+            None => None,
+        })
+}
+
+fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
+    let config = matches.get_one::<PathBuf>("config").cloned();
+    let command = match matches.subcommand() {
+        None => Command::Overview,
+        Some(("init", m)) => Command::Init(init(m)?),
+        Some(("issue_server_cert", m)) => Command::IssueServerCert(issue(m, hosts(m)?)?),
+        Some(("issue_client_cert", m)) => Command::IssueClientCert(client(m)?),
+        Some(("export_cert", m)) => Command::ExportCert(export(m)?),
+        Some(("revoke_cert", m)) => Command::RevokeCert(revoke(m)?),
+        Some(("issue_crl", m)) => Command::IssueCrl(crl(m)?),
+        Some(("list_cert", m)) => Command::ListCert(list(m)?),
+        Some((other, _)) => {
+            let what = other.to_owned();
+            return Err(UsageError::Argument {
+                kind: ErrorKind::InvalidSubcommand,
+                what,
+            });
+        }
+    };
+    Ok(Invocation { config, command })
+}
+
+fn init(m: &ArgMatches) -> Result<InitArgs, UsageError> {
+    let names = texts(m, "only-names").map(|name| {
+        HostName::dns(name).map_err(|error| {
+            UsageError::value(
+                "invalid-host",
+                "--only-names",
+                name,
+                usage::name_why(&error),
+            )
+        })
+    });
+    let networks = texts(m, "only-networks").map(|network| {
+        network.parse().map_err(|_| {
+            let why = text!(
+                "192.168.1.0/24 のように指定してください。",
+                "expected is a range such as 192.168.1.0/24"
+            );
+            UsageError::value("invalid-network", "--only-networks", network, why)
+        })
+    });
+    let constraints = NameConstraints {
+        names: names.collect::<Result<_, _>>()?,
+        networks: networks.collect::<Result<_, _>>()?,
+    };
+    Ok(InitArgs {
+        organization: match one(m, "organization") {
+            Some(name) => common_name("--organization", name)?,
+            None => CommonName::orca(),
+        },
+        ca_name: one(m, "ca-name")
+            .map(|name| common_name("--ca-name", name))
+            .transpose()?,
+        days: days(m, "--ca-days", "ca-days")?.unwrap_or(CA_DAYS),
+        key: key(m)?.unwrap_or(KeyAlgorithm::P256),
+        constraints,
+    })
+}
+
+/// Hosts in the order of the contract: names before addresses; an address given to `-c` is one.
+fn hosts(m: &ArgMatches) -> Result<Vec<HostName>, UsageError> {
+    let mut hosts = Vec::new();
+    for name in texts(m, "common-name") {
+        let host = HostName::from_str(name).map_err(|error| {
+            UsageError::value("invalid-host", "-c", name, usage::name_why(&error))
+        })?;
+        // The first name becomes the commonName, which is shorter than a DNS name may be.
+        if hosts.is_empty() {
+            common_name("-c", &host.to_string())?;
+        }
+        hosts.push(host);
+    }
+    for address in texts(m, "ip") {
+        hosts.push(HostName::ip(address).map_err(|error| {
+            UsageError::value("invalid-address", "-i", address, usage::name_why(&error))
+        })?);
+    }
+    let mut distinct = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        if !distinct.contains(&host) {
+            distinct.push(host);
+        }
+    }
+    if distinct.is_empty() {
+        Err(UsageError::NoHost)
+    } else {
+        Ok(distinct)
+    }
+}
+
+fn issue<Names>(m: &ArgMatches, names: Names) -> Result<IssueArgs<Names>, UsageError> {
+    Ok(IssueArgs {
+        names,
+        days: days(m, "--days", "days")?,
+        key: key(m)?,
+        output: path(m, "output"),
+    })
+}
+
+fn client(m: &ArgMatches) -> Result<ClientArgs, UsageError> {
+    let name = common_name("-c", one(m, "common-name").unwrap_or_default())?;
+    Ok(ClientArgs {
+        issue: issue(m, name)?,
+        holder: remark(m, "--holder", "holder")?,
+        device: remark(m, "--device", "device")?,
+        again: m.get_flag("again"),
+    })
+}
+
+fn export(m: &ArgMatches) -> Result<ExportArgs, UsageError> {
+    let p12 = match one(m, "p12") {
+        None => None,
+        Some(word) => Some(word.parse().map_err(|_| {
+            let why = text!(
+                "compat か modern を指定してください。",
+                "expected is compat or modern"
+            );
+            UsageError::value("invalid-p12", "--p12", word, why)
+        })?),
+    };
+    Ok(ExportArgs {
+        selection: selection(m, Several::Refuse)?,
+        output: path(m, "output"),
+        p12,
+    })
+}
+
+fn revoke(m: &ArgMatches) -> Result<RevokeArgs, UsageError> {
+    let reason = match one(m, "reason") {
+        None => None,
+        Some(word) => Some(word.parse().map_err(|_| {
+            let words = RevocationReason::ALL.map(RevocationReason::name).join(", ");
+            let why = text!(
+                "{words} のいずれかを指定してください。",
+                "expected is one of {words}"
+            );
+            UsageError::value("invalid-reason", "--reason", word, why)
+        })?),
+    };
+    let several = if m.get_flag("all") {
+        Several::All
+    } else {
+        Several::Refuse
+    };
+    Ok(RevokeArgs {
+        selection: selection(m, several)?,
+        reason,
+    })
+}
+
+fn crl(m: &ArgMatches) -> Result<CrlArgs, UsageError> {
+    let age = match one(m, "if-older-than") {
+        None => CrlAge::Any,
+        Some(word) => CrlAge::OlderThan(seconds(word).ok_or_else(|| {
+            let why = text!(
+                "7d や 12h のように指定してください。",
+                "expected is e.g. 7d or 12h"
+            );
+            UsageError::value("invalid-age", "--if-older-than", word, why)
+        })?),
+    };
+    Ok(CrlArgs {
+        output: path(m, "output"),
+        days: days(m, "--days", "days")?,
+        age,
+    })
+}
+
+fn list(m: &ArgMatches) -> Result<ListArgs, UsageError> {
+    let format = match one(m, "format") {
+        Some("csv") => Format::Csv,
+        Some("json") => Format::Json,
+        _ => Format::Table,
+    };
+    let profile = match one(m, "profile") {
+        Some("server") => Some(CertificateProfile::Server),
+        Some("client") => Some(CertificateProfile::Client),
+        _ => None,
+    };
+    let status = one(m, "status")
+        .filter(|word| *word != "all")
+        .map(str::to_owned);
+    let expiring = days(m, "--expiring", "expiring")?;
+    Ok(ListArgs {
+        word: one(m, "word").map(str::to_owned),
+        status,
+        profile,
+        expiring,
+        format,
+    })
+}
+
+fn selection(m: &ArgMatches, several: Several) -> Result<Selection, UsageError> {
+    if let Some(name) = one(m, "common-name") {
+        return Ok(Selection::Name {
+            name: name.to_owned(),
+            several,
+        });
+    }
+    let serials = texts(m, "serial")
+        .map(|word| {
+            word.parse::<SerialNumber>().map_err(|error| {
+                UsageError::value("invalid-serial", "SERIAL", word, usage::serial_why(error))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Selection::Serials(serials))
+}
+
+fn one<'a>(m: &'a ArgMatches, id: &str) -> Option<&'a str> {
+    m.get_one::<String>(id).map(String::as_str)
+}
+
+fn texts<'a>(m: &'a ArgMatches, id: &str) -> impl Iterator<Item = &'a str> {
+    m.get_many::<String>(id)
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+}
+
+fn path(m: &ArgMatches, id: &str) -> Option<PathBuf> {
+    m.get_one::<PathBuf>(id).cloned()
+}
+
+fn common_name(option: &'static str, name: &str) -> Result<CommonName, UsageError> {
+    name.parse()
+        .map_err(|error| UsageError::value("invalid-name", option, name, usage::name_why(&error)))
+}
+
+/// Holder and device stand in the register only, so they may be longer and hold a `/`.
+fn remark(m: &ArgMatches, option: &'static str, id: &str) -> Result<Option<String>, UsageError> {
+    let Some(text) = one(m, id) else {
+        return Ok(None);
+    };
+    if text.chars().any(char::is_control) || text.chars().count() > 200 {
+        let why = text!(
+            "制御文字を含まない200文字以内で指定してください。",
+            "expected is text of up to 200 characters without control characters"
+        );
+        return Err(UsageError::value("invalid-text", option, text, why));
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.trim().is_empty()))
+}
+
+fn days(m: &ArgMatches, option: &'static str, id: &str) -> Result<Option<u32>, UsageError> {
+    let Some(word) = one(m, id) else {
+        return Ok(None);
+    };
+    match word.parse() {
+        Ok(days) if (1..=MOST_DAYS).contains(&days) => Ok(Some(days)),
+        _ => {
+            let why = text!(
+                "1から{MOST_DAYS}までの日数を指定してください。",
+                "expected is a number of days from 1 to {MOST_DAYS}"
+            );
+            Err(UsageError::value("invalid-days", option, word, why))
+        }
+    }
+}
+
+fn key(m: &ArgMatches) -> Result<Option<KeyAlgorithm>, UsageError> {
+    let Some(word) = one(m, "key") else {
+        return Ok(None);
+    };
+    word.parse().map(Some).map_err(|_| {
+        let words = KeyAlgorithm::ALL.map(KeyAlgorithm::name).join(", ");
+        let why = text!(
+            "{words} のいずれかを指定してください。",
+            "expected is one of {words}"
+        );
+        UsageError::value("invalid-key", "--key", word, why)
+    })
+}
+
+/// `7d`, `12h`, in seconds.
+fn seconds(word: &str) -> Option<i64> {
+    let (number, unit) = match (word.strip_suffix('d'), word.strip_suffix('h')) {
+        (Some(number), _) => (number, 86_400),
+        (_, Some(number)) => (number, 3_600),
+        _ => return None,
+    };
+    number
+        .parse::<u16>()
+        .ok()
+        .map(|number| i64::from(number) * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use orca_messages::Localize as _;
+
+    use super::*;
+
+    fn call(line: &str) -> Result<Command, &'static str> {
+        let words = std::iter::once("orca-catool").chain(line.split_whitespace());
+        let (_, result) = parse(words.map(OsString::from).collect(), Lang::En);
+        result
+            .map(|invocation| invocation.command)
+            .map_err(|error| {
+                assert_eq!(error.exit_code(), 2);
+                error.id()
+            })
+    }
+
+    #[test]
+    fn definitions_are_consistent_in_both_languages() {
+        definition::definition(Lang::Ja).debug_assert();
+        definition::definition(Lang::En).debug_assert();
+    }
+
+    #[test]
+    fn what_the_command_line_shows_wrong_has_an_id() {
+        for (line, id) in [
+            ("issue_server_cert", "no-host"),
+            ("issue_server_cert -i 300.1.1.1", "invalid-address"),
+            ("issue_server_cert -c a_b", "invalid-host"),
+            ("issue_server_cert -c *.local", "invalid-host"),
+            ("issue_server_cert -c x --days 0", "invalid-days"),
+            ("issue_server_cert -c x --days 99999999999", "invalid-days"),
+            ("issue_client_cert", "usage"),
+            ("issue_client_cert -c a/b", "invalid-name"),
+            ("issue_client_cert -c user1 --key rsa1024", "invalid-key"),
+            ("export_cert", "usage"),
+            ("export_cert user1", "invalid-serial"),
+            ("export_cert 3 -c user1", "usage"),
+            ("revoke_cert 3 --all", "usage"),
+            ("revoke_cert 3 --reason lost", "invalid-reason"),
+            ("issue_crl --if-older-than 7", "invalid-age"),
+            ("list_cert --format xml", "usage"),
+            ("init --only-networks 10.0.0.0", "invalid-network"),
+            ("no_such", "usage"),
+            ("--no-such", "usage"),
+            ("--lang fr", "usage"),
+        ] {
+            assert_eq!(call(line).unwrap_err(), id, "{line}");
+        }
+    }
+
+    #[test]
+    fn hosts_keep_their_order_and_addresses_are_addresses() {
+        let Command::IssueServerCert(args) =
+            call("issue_server_cert -i 192.168.1.100 -c weborca-server -c 10.0.0.1").unwrap()
+        else {
+            panic!("another command")
+        };
+        let expected: Vec<HostName> = ["weborca-server", "10.0.0.1", "192.168.1.100"]
+            .map(|host| host.parse().unwrap())
+            .to_vec();
+        assert_eq!(args.names, expected);
+    }
+
+    #[test]
+    fn the_language_is_found_wherever_it_stands() {
+        for line in ["--lang ja", "list_cert --lang ja", "list_cert --lang=ja"] {
+            let words = std::iter::once("orca-catool").chain(line.split_whitespace());
+            assert_eq!(
+                parse(words.map(OsString::from).collect(), Lang::En).0,
+                Lang::Ja,
+                "{line}"
+            );
+        }
+    }
+}

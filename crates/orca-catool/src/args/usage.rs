@@ -1,0 +1,184 @@
+//! What the command line alone shows wrong: exit code 2.
+
+use clap::error::{ContextKind, ErrorKind};
+use orca_messages::{Localize, Text, text};
+use orca_pki::name::NameError;
+use orca_pki::serial::SerialNumberError;
+
+/// The command line alone shows it wrong.
+#[derive(Debug)]
+pub(crate) enum UsageError {
+    /// An argument that clap refuses: unknown, missing, without its value, not together.
+    Argument { kind: ErrorKind, what: String },
+    /// A value that does not mean what its option takes.
+    Value {
+        id: &'static str,
+        option: &'static str,
+        value: String,
+        why: Text,
+    },
+    /// `issue_server_cert` without any host.
+    NoHost,
+}
+
+impl UsageError {
+    pub(super) fn value(id: &'static str, option: &'static str, value: &str, why: Text) -> Self {
+        let value = orca_messages::render::one_line(value);
+        Self::Value {
+            id,
+            option,
+            value,
+            why,
+        }
+    }
+}
+
+impl From<&clap::Error> for UsageError {
+    fn from(error: &clap::Error) -> Self {
+        let context = |kind| error.get(kind).map(ToString::to_string);
+        let what = context(ContextKind::InvalidArg)
+            .or_else(|| context(ContextKind::InvalidSubcommand))
+            .unwrap_or_else(|| error.kind().to_string());
+        Self::Argument {
+            kind: error.kind(),
+            what,
+        }
+    }
+}
+
+impl Localize for UsageError {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } => "usage",
+            Self::Value { id, .. } => id,
+            Self::NoHost => "no-host",
+        }
+    }
+
+    fn message(&self) -> Text {
+        match self {
+            Self::Argument { kind, what } => argument_message(*kind, what),
+            Self::Value {
+                option,
+                value,
+                why: Text { ja, en },
+                ..
+            } => text!(
+                "{option} の値「{value}」は使用できません。{ja}",
+                "{option} cannot take {value:?}: {en}"
+            ),
+            Self::NoHost => text!(
+                "サーバ証明書にはホスト名かIPアドレスが必要です。",
+                "a server certificate needs a host name or an address"
+            ),
+        }
+    }
+
+    fn remedy(&self) -> Text {
+        match self {
+            Self::NoHost => text!(
+                "-c ホスト名 または -i IPアドレス を指定してください。例: orca-catool issue_server_cert -i 192.168.1.100 -c weborca-server",
+                "name it with -c HOST or -i IP, e.g. orca-catool issue_server_cert -i 192.168.1.100 -c weborca-server"
+            ),
+            _ => text!(
+                "orca-catool --help または orca-catool サブコマンド --help で使い方を確認してください。",
+                "see orca-catool --help, or orca-catool SUBCOMMAND --help"
+            ),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        2
+    }
+}
+
+fn argument_message(kind: ErrorKind, what: &str) -> Text {
+    match kind {
+        ErrorKind::UnknownArgument => {
+            text!(
+                "{what} というオプションはありません。",
+                "there is no option {what}"
+            )
+        }
+        ErrorKind::InvalidSubcommand => {
+            text!(
+                "{what} というサブコマンドはありません。",
+                "there is no subcommand {what}"
+            )
+        }
+        ErrorKind::MissingRequiredArgument => {
+            text!("{what} が指定されていません。", "{what} is missing")
+        }
+        ErrorKind::ArgumentConflict => text!(
+            "{what} は同時に指定できないか、2回指定されています。",
+            "{what} cannot be used together with another option, or twice"
+        ),
+        ErrorKind::InvalidValue => text!(
+            "{what} の値がないか、使用できない値です。",
+            "{what} lacks its value, or the value is not one of those it takes"
+        ),
+        _ => text!(
+            "コマンドの指定が正しくありません({what})。",
+            "the command line is wrong ({what})"
+        ),
+    }
+}
+
+pub(super) fn serial_why(error: SerialNumberError) -> Text {
+    match error {
+        SerialNumberError::NotPositive => {
+            text!(
+                "1以上の番号を指定してください。",
+                "a serial number is positive"
+            )
+        }
+        SerialNumberError::TooLong => text!("番号が長すぎます。", "the number is too long"),
+        SerialNumberError::NotANumber => text!(
+            "3、000003、0x3 のように指定してください。名前で指定する場合は -c を使用してください。",
+            "expected is e.g. 3, 000003 or 0x3; for a name use -c"
+        ),
+    }
+}
+
+pub(super) fn name_why(error: &NameError) -> Text {
+    match error {
+        NameError::Empty => text!("名前が空です。", "the name is empty"),
+        NameError::TooLong => {
+            text!(
+                "64文字以内で指定してください。",
+                "a name has at most 64 characters"
+            )
+        }
+        NameError::Slash => text!("「/」は使用できません。", "a name cannot hold a /"),
+        NameError::Control => {
+            text!(
+                "制御文字は使用できません。",
+                "a name cannot hold control characters"
+            )
+        }
+        NameError::OuterBlank => {
+            text!(
+                "前後の空白を取り除いてください。",
+                "a name does not begin or end with a blank"
+            )
+        }
+        NameError::NotAHost(_) => text!(
+            "ホスト名には英数字と「-」と「.」だけを使用できます。",
+            "a host name has only letters, digits, - and ."
+        ),
+        NameError::Wildcard(_) => text!(
+            "「*」は使用できません。ホスト名を1つずつ指定してください。",
+            "wildcards are not offered; name each host"
+        ),
+        NameError::NotAnAddress(_) => text!(
+            "192.168.1.100 のようなIPアドレスを指定してください。",
+            "expected is an IP address such as 192.168.1.100"
+        ),
+        NameError::NotACountry(_) => {
+            text!(
+                "大文字2文字の国コードを指定してください。",
+                "expected are two capital letters"
+            )
+        }
+    }
+}

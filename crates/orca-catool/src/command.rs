@@ -1,0 +1,85 @@
+//! One file a subcommand.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use orca_messages::{Lang, render, text};
+use orca_pki::lint::Advice;
+
+use crate::session::{Failure, Session};
+
+pub(crate) mod export_cert;
+pub(crate) mod init;
+pub(crate) mod issue_client_cert;
+pub(crate) mod issue_crl;
+pub(crate) mod issue_server_cert;
+pub(crate) mod list_cert;
+pub(crate) mod revoke_cert;
+
+/// Warns that others can read what only the CA's user may.
+pub(crate) fn warn_exposed(path: &Path, session: &mut Session<'_>) -> Result<(), Failure> {
+    let path = path.display();
+    session.warn(
+        "exposed-files",
+        text!(
+            "{path} を他のユーザが読み取れます。",
+            "other users can read {path}"
+        ),
+        text!(
+            "chmod go= {path} を実行してください。",
+            "run chmod go= {path}"
+        ),
+    )?;
+    Ok(())
+}
+
+/// Tells what some clients, or the rules, will object to.
+fn tell_advice(advice: &[Advice], session: &mut Session<'_>) -> Result<(), Failure> {
+    let zone = TimeZone::system();
+    for advice in advice {
+        match advice {
+            Advice::Shortened { not_after } => {
+                let ja = render::date(*not_after, &zone, Lang::Ja);
+                let en = render::date(*not_after, &zone, Lang::En);
+                session.warn(
+                    "validity-shortened",
+                    text!(
+                        "認証局の有効期限({ja})までに短縮しました。",
+                        "the validity was shortened to the CA's own end, {en}"
+                    ),
+                    text!(
+                        "それより長く使う場合は、新しい認証局の作成を計画してください。",
+                        "plan a new CA if it has to last longer"
+                    ),
+                )?;
+            }
+            Advice::LongServerValidity { days } => session.warn(
+                "long-server-validity",
+                text!(
+                    "サーバ証明書の有効期間が{days}日です。SafariとiPadは825日を超えるサーバ証明書を受け付けません。",
+                    "the server certificate is valid for {days} days; Safari and iPad refuse more than 825"
+                ),
+                text!(
+                    "iPadやSafariから接続する場合は、--days 824 を付けて発行し直してください。Chromeだけで使う場合は、このままで問題ありません。",
+                    "where iPads or Safari connect, issue it again with --days 824; for Chrome alone it is fine"
+                ),
+            )?,
+            Advice::Rsa2048After2030 { not_after } => {
+                let ja = render::date(*not_after, &zone, Lang::Ja);
+                let en = render::date(*not_after, &zone, Lang::En);
+                session.warn(
+                    "rsa2048-after-2030",
+                    text!(
+                        "RSA 2048ビットの鍵を{ja}まで使用することになります。CRYPTRECは2031年以降の使用を認めていません。",
+                        "an RSA-2048 key would be in use until {en}; CRYPTREC ends its use with 2030"
+                    ),
+                    text!(
+                        "--key p256 または --key rsa3072 で発行し直してください。",
+                        "issue it again with --key p256 or --key rsa3072"
+                    ),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The terminal: where data and messages go, and where the one answer comes from.
+
+use std::io::{self, BufRead, Write};
+
+use orca_messages::{Finding, Lang, Localize, Text, render};
+
+use crate::args::UsageError;
+
+/// Standard streams and the language of a run.
+pub(crate) struct Session<'a> {
+    pub(crate) lang: Lang,
+    pub(crate) input: &'a mut dyn BufRead,
+    pub(crate) input_is_terminal: bool,
+    pub(crate) output: &'a mut dyn Write,
+    pub(crate) messages: &'a mut dyn Write,
+}
+
+/// Why a run ended without success.
+pub(crate) enum Failure {
+    /// The authority refused or failed.
+    Authority(orca_ca::Error),
+    /// The command line is wrong.
+    Usage(UsageError),
+    /// The user said no.
+    Declined,
+    /// A standard stream is gone.
+    Stream(io::Error),
+}
+
+impl From<orca_ca::Error> for Failure {
+    fn from(error: orca_ca::Error) -> Self {
+        Self::Authority(error)
+    }
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl Session<'_> {
+    /// Says something on standard error.
+    pub(crate) fn say(&mut self, text: &Text) -> io::Result<()> {
+        writeln!(self.messages, "{}", text.get(self.lang))
+    }
+
+    /// Warns on standard error: what and what to do.
+    pub(crate) fn warn(&mut self, id: &'static str, message: Text, remedy: Text) -> io::Result<()> {
+        let finding = Finding::warning(id, message, remedy);
+        writeln!(self.messages, "{}", render::finding(&finding, self.lang))
+    }
+
+    /// Reports an error on standard error.
+    pub(crate) fn report(&mut self, error: &dyn Localize) -> io::Result<()> {
+        writeln!(self.messages, "{}", render::error(error, self.lang))
+    }
+}
