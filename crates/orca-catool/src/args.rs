@@ -276,11 +276,15 @@ fn revoke(m: &ArgMatches) -> Result<RevokeArgs, UsageError> {
             UsageError::value("invalid-reason", "--reason", word, why)
         })?),
     };
-    let several = if m.get_flag("all") {
-        Several::All
-    } else {
-        Several::Refuse
-    };
+    let all = m.get_flag("all");
+    if all && one(m, "common-name").is_none() {
+        let what = "-c <NAME>".to_owned();
+        return Err(UsageError::Argument {
+            kind: ErrorKind::MissingRequiredArgument,
+            what,
+        });
+    }
+    let several = if all { Several::All } else { Several::Refuse };
     Ok(RevokeArgs {
         selection: selection(m, several)?,
         reason,

@@ -8,35 +8,61 @@ use orca_messages::{Lang, Text, text};
 /// The definition of the command line in one language.
 pub(super) fn definition(lang: Lang) -> Clap {
     let t = |text: Text| text.get(lang).to_owned();
+    let (options, commands) = match lang {
+        Lang::En => ("Options", "Subcommands"),
+        Lang::Ja => ("オプション", "サブコマンド"),
+    };
+    let config = value(
+        "config",
+        t(text!(
+            "設定ファイル(既定 ~/.orca_catool/config.yml)",
+            "configuration file (default ~/.orca_catool/config.yml)"
+        )),
+    )
+    .long("config")
+    .value_name("FILE")
+    .global(true)
+    .value_parser(clap::value_parser!(PathBuf));
+    let language = value("lang", t(text!("表示の言語", "language of messages")))
+        .long("lang")
+        .value_name("ja|en")
+        .global(true)
+        .hide_possible_values(true)
+        .value_parser(["ja", "en"]);
+    let help = flag("help", t(text!("使い方を表示する", "print this help")))
+        .long("help")
+        .short('h')
+        .global(true)
+        .action(ArgAction::Help);
+    let version = flag("version", t(text!("版を表示する", "print the version")))
+        .long("version")
+        .short('V')
+        .action(ArgAction::Version);
     Clap::new("orca-catool")
         .version(env!("CARGO_PKG_VERSION"))
         .about(t(text!(
             "日レセ用認証局構築ツール: 認証局、証明書、破棄リスト(CRL)",
             "private CA for WebORCA: certificates and revocation lists"
         )))
+        .help_template(template(lang))
+        .next_help_heading(options)
+        .subcommand_help_heading(commands)
+        .disable_help_flag(true)
         .disable_help_subcommand(true)
+        .disable_version_flag(true)
         .subcommand_required(false)
-        .arg(
-            value(
-                "config",
-                t(text!(
-                    "設定ファイル(既定 ~/.orca_catool/config.yml)",
-                    "configuration file (default ~/.orca_catool/config.yml)"
-                )),
-            )
-            .long("config")
-            .value_name("FILE")
-            .global(true)
-            .value_parser(clap::value_parser!(PathBuf)),
-        )
-        .arg(
-            value("lang", t(text!("表示の言語", "language of messages")))
-                .long("lang")
-                .value_name("ja|en")
-                .global(true)
-                .value_parser(["ja", "en"]),
-        )
-        .subcommands(subcommands(&t))
+        .args([config, language, help, version])
+        .subcommands(subcommands(&t).into_iter().map(|c| {
+            c.help_template(template(lang))
+                .mut_args(|a| a.help_heading(options))
+        }))
+}
+
+fn template(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n",
+        Lang::Ja => "{about}\n\n使い方: {usage}\n\n{all-args}{after-help}\n",
+    }
 }
 
 fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
