@@ -339,8 +339,8 @@ mod tests {
             ("--lang fr", "fr is no value of --lang <ja|en>"),
             ("--conf", "--conf <FILE> needs a value"),
             (
-                "check --format csv",
-                "csv is no value of --format <table|json>",
+                "check --format xml",
+                "xml is no value of --format <table|json|csv>",
             ),
             ("--lang ja --frob", "「--frob」という引数はありません"),
             ("--frob --lang=ja", "「--frob」という引数はありません"),
