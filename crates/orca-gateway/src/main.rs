@@ -26,3 +26,7 @@ mod upgrade;
 mod upstream;
 
 fn main() {}
+
+#[cfg(test)]
+#[path = "../tests/gateway/mod.rs"]
+mod in_process;

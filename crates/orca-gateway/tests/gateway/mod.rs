@@ -1,0 +1,6 @@
+//! The proxy in process, between a client and an application of the tests.
+
+mod forwarding;
+mod framing;
+mod proxy;
+mod websocket;
