@@ -76,7 +76,8 @@ impl Authority {
 
         let parent = place.folder().parent().unwrap_or_else(|| Path::new("/"));
         delivery::make_folder(parent, place.owner)?;
-        let staging = staging_folder(parent)?;
+        delivery::sweep_staging(parent, now);
+        let staging = delivery::staging_folder(parent)?;
         Custody::in_folder(staging.path()).create(&key, place.owner)?;
         delivery::replace(&staging.path().join(REGISTER), b"", 0o600, place.owner)?;
         let mut store = SqliteStore::create(&staging.path().join(REGISTER))?;
@@ -124,11 +125,13 @@ impl Authority {
         })
     }
 
-    /// Brings CRL files up that a killed command left behind the register.
+    /// Mends what killed commands left: removes their drafts, and brings CRL files up that lag
+    /// behind the register.
     ///
     /// # Errors
-    /// They cannot be written.
-    pub fn repair(&self) -> Result<(), Error> {
+    /// A CRL file cannot be written.
+    pub fn repair(&self, now: Timestamp) -> Result<(), Error> {
+        delivery::sweep(&self.config.certs_dir, now);
         if publication::lags(&self.config, &self.store, &self.site)? {
             self.publish(Vec::new())?;
         }
@@ -482,18 +485,6 @@ fn random_number() -> Result<u32, Error> {
     let mut octets = [0; 4];
     random(&mut octets)?;
     Ok(u32::from_be_bytes(octets))
-}
-
-fn staging_folder(parent: &Path) -> Result<tempfile::TempDir, Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    tempfile::Builder::new()
-        .prefix(".orca_catool-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|source| Error::Io {
-            path: parent.to_owned(),
-            source,
-        })
 }
 
 /// Moves the finished folder to its name in one step. Where the folder exists and holds other

@@ -147,3 +147,52 @@ fn associated_data(context: SealContext<'_>) -> Aad<Vec<u8>> {
         .into_bytes(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orca_pki::key::KeyAlgorithm;
+
+    #[test]
+    fn a_sealed_key_opens_only_in_its_own_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let custody = Custody::in_folder(folder.path());
+        custody
+            .create(&KeyPair::generate(KeyAlgorithm::P256).unwrap(), None)
+            .unwrap();
+        let key = KeyPair::generate(KeyAlgorithm::P256).unwrap();
+        let (site, one, two) = (
+            Site::local(),
+            SerialNumber::one(),
+            SerialNumber::try_from(2).unwrap(),
+        );
+        let context = SealContext {
+            site: &site,
+            serial: &one,
+            fingerprint: Fingerprint([7; 32]),
+        };
+        let sealed = custody.seal(&key, context).unwrap();
+        let opened = custody.unseal(&sealed, context).unwrap();
+        assert_eq!(opened.public_key_info(), key.public_key_info());
+        let others = [
+            SealContext {
+                serial: &two,
+                ..context
+            },
+            SealContext {
+                fingerprint: Fingerprint([8; 32]),
+                ..context
+            },
+        ];
+        for other in others {
+            let result = custody.unseal(&sealed, other);
+            assert!(matches!(result, Err(Error::SealBroken { .. })));
+        }
+        assert!(custody.unseal(&sealed[..5], context).is_err());
+        assert_ne!(
+            custody.seal(&key, context).unwrap(),
+            sealed,
+            "a nonce is used once"
+        );
+    }
+}

@@ -15,6 +15,11 @@ use zip::write::SimpleFileOptions;
 use crate::error::Error;
 use crate::place::Owner;
 
+/// Beginning of the names of drafts.
+const DRAFT: &str = ".orca-draft-";
+/// Age in seconds from which a draft can only be what a killed process left.
+const STALE: i64 = 600;
+
 /// A file that is being written beside its final place; dropped, it vanishes.
 #[derive(Debug)]
 pub struct Draft {
@@ -39,7 +44,7 @@ impl Draft {
     /// The folder is missing, full or not writable.
     pub fn open(folder: &Path, owner: Option<Owner>) -> Result<Self, Error> {
         let file = tempfile::Builder::new()
-            .prefix(".orca-")
+            .prefix(DRAFT)
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(folder)
             .map_err(|source| Error::Io {
@@ -95,6 +100,58 @@ impl Draft {
         sync_folder(&self.folder)?;
         Ok(path)
     }
+}
+
+/// Removes drafts that killed processes left in a folder: they may hold private keys.
+pub fn sweep(folder: &Path, now: Timestamp) {
+    sweep_names(folder, DRAFT, now, |path| fs::remove_file(path));
+}
+
+/// Does the same for unfinished CA folders.
+pub fn sweep_staging(parent: &Path, now: Timestamp) {
+    sweep_names(parent, STAGING, now, |path| fs::remove_dir_all(path));
+}
+
+/// What cannot be looked at or removed stays for the next run: nothing depends on it.
+fn sweep_names(
+    folder: &Path,
+    prefix: &str,
+    now: Timestamp,
+    remove: impl Fn(&Path) -> io::Result<()>,
+) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(prefix));
+        let is_stale = || {
+            let changed = entry.metadata().and_then(|status| status.modified());
+            changed.is_ok_and(|at| {
+                Timestamp::try_from(at).is_ok_and(|at| now.as_second() - at.as_second() > STALE)
+            })
+        };
+        if is_ours && is_stale() {
+            remove(&entry.path()).ok();
+        }
+    }
+}
+
+/// Beginning of the names of unfinished CA folders.
+const STAGING: &str = ".orca_catool-";
+
+/// An empty folder of mode 0700 in which a CA is built; dropped, it vanishes.
+///
+/// # Errors
+/// The parent cannot be written.
+pub fn staging_folder(parent: &Path) -> Result<tempfile::TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix(STAGING)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|source| Error::Io {
+            path: parent.to_owned(),
+            source,
+        })
 }
 
 /// Writes a whole file in place of whatever had its name.
@@ -261,5 +318,53 @@ impl io::Seek for ZipTarget<'_> {
         }
         self.0.set_position(target as u64);
         Ok(target as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_out_of_others_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.key");
+        replace(&path, b"one", 0o600, None).unwrap();
+        replace(&path, b"two", 0o600, None).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no draft stays"
+        );
+    }
+
+    #[test]
+    fn an_existing_file_is_kept_where_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::File::create(folder.path().join("a.zip")).unwrap();
+        let draft = Draft::open(folder.path(), None).unwrap();
+        assert_eq!(mode(draft.file.path()), 0o600);
+        let refused = draft.publish("a.zip", b"new", 0o600, Existing::Keep);
+        assert!(matches!(refused, Err(Error::FileExists { .. })));
+        assert_eq!(fs::read(folder.path().join("a.zip")).unwrap(), b"");
+    }
+
+    #[test]
+    fn drafts_of_killed_processes_are_swept_and_fresh_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let draft = Draft::open(folder.path(), None).unwrap();
+        let written =
+            Timestamp::try_from(fs::metadata(draft.file.path()).unwrap().modified().unwrap())
+                .unwrap();
+        sweep(folder.path(), orca_pki::validity::shift(written, STALE));
+        assert!(draft.file.path().exists());
+        sweep(folder.path(), orca_pki::validity::shift(written, STALE + 1));
+        assert!(!draft.file.path().exists());
     }
 }

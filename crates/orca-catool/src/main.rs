@@ -77,7 +77,7 @@ fn run(
         return Ok(0);
     }
     let (mut authority, initialized) = match place.standing()? {
-        Standing::Authority => (open(place, session)?, false),
+        Standing::Authority => (open(place, session, now)?, false),
         Standing::Vacant => (command::init::ask(place, session, now)?, true),
     };
     let authority = &mut authority;
@@ -102,12 +102,12 @@ fn run(
 }
 
 /// Opens the CA and mends what a killed command left behind.
-fn open(place: Place, session: &mut Session<'_>) -> Result<Authority, Failure> {
+fn open(place: Place, session: &mut Session<'_>, now: Timestamp) -> Result<Authority, Failure> {
     let authority = Authority::open(place)?;
     for path in authority.exposed_files() {
         command::warn_exposed(&path, session)?;
     }
-    if let Err(error) = authority.repair() {
+    if let Err(error) = authority.repair(now) {
         session.warn(error.id(), error.message(), error.remedy())?;
     }
     Ok(authority)
