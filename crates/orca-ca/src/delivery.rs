@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn an_existing_file_is_kept_where_asked_for() {
         let folder = tempfile::tempdir().unwrap();
-        fs::File::create(folder.path().join("a.zip")).unwrap();
+        File::create(folder.path().join("a.zip")).unwrap();
         let draft = Draft::open(folder.path(), None).unwrap();
         assert_eq!(mode(draft.file.path()), 0o600);
         let refused = draft.publish("a.zip", b"new", 0o600, Existing::Keep);
