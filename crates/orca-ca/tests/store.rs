@@ -1,6 +1,8 @@
 //! What every store must do. One suite, instantiated for each store there is; the crash cases stop
 //! after a step of issuing or revoking and look at what a later run finds.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 
