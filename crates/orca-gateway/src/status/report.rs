@@ -1,0 +1,268 @@
+//! What the gateway can say about itself at one moment.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::access_log::AccessLog;
+use crate::clock::Clock;
+use crate::config::{Config, Mode};
+use crate::counters::{Counters, Reload};
+use crate::credentials::EXPIRING_DAYS;
+use crate::forward::Health;
+use crate::live::Live;
+use crate::log::EventLog;
+use crate::trust::{CrlReport, CrlState};
+
+/// Where a report comes from.
+pub(crate) struct Sources {
+    pub(crate) config: Config,
+    /// The address that is bound, which may differ from the configured one.
+    pub(crate) listen: SocketAddr,
+    pub(crate) started: Timestamp,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Arc<Health>,
+    /// `None` in HTTP mode.
+    pub(crate) live: Option<Live>,
+    pub(crate) log: EventLog,
+    pub(crate) access_log: AccessLog,
+}
+
+impl Sources {
+    /// Whether the public listener is bound.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.counters.is_listening()
+    }
+}
+
+/// The object of `/status`. Times are UTC.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) version: &'static str,
+    pub(super) mode: &'static str,
+    started: String,
+    pub(super) listening: bool,
+    listen: SocketAddr,
+    pub(super) upstream: Upstream,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) authorities: Vec<Authority>,
+    pub(super) connections: Connections,
+    pub(super) requests: u64,
+    pub(super) refusals: BTreeMap<&'static str, u64>,
+    last_reload: Option<LastReload>,
+    pub(super) dropped_log_lines: DroppedLines,
+    /// What somebody should look at.
+    pub(super) alarms: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Upstream {
+    address: String,
+    pub(super) up: bool,
+}
+
+/// The server's own certificate.
+#[derive(Debug, Serialize)]
+pub(super) struct Certificate {
+    subject: String,
+    serial: String,
+    not_after: String,
+    days_left: i64,
+    #[serde(skip)]
+    pub(super) not_after_seconds: i64,
+}
+
+/// A CA of `CA_CRT` with its revocation list.
+#[derive(Debug, Serialize)]
+pub(super) struct Authority {
+    pub(super) subject: String,
+    not_after: String,
+    pub(super) crl: Crl,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Crl {
+    state: &'static str,
+    #[serde(skip)]
+    pub(super) usable: bool,
+    pub(super) number: Option<String>,
+    entries: Option<usize>,
+    this_update: Option<String>,
+    next_update: Option<String>,
+    #[serde(skip)]
+    pub(super) next_update_seconds: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Connections {
+    pub(super) open: u64,
+    pub(super) total: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct LastReload {
+    time: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DroppedLines {
+    pub(super) event: u64,
+    pub(super) access: u64,
+}
+
+impl Report {
+    pub(super) fn new(sources: &Sources) -> Self {
+        let now = sources.clock.now();
+        let live = sources.live.as_ref().map(|live| live.borrow().clone());
+        let (open, total) = sources.counters.connections();
+        let mut report = Self {
+            version: env!("CARGO_PKG_VERSION"),
+            mode: match sources.config.mode {
+                Mode::Https(_) => "https",
+                Mode::Http => "http",
+            },
+            started: utc(sources.started),
+            listening: sources.is_listening(),
+            listen: sources.listen,
+            upstream: Upstream {
+                address: sources.config.upstream.to_string(),
+                up: sources.health.is_up(),
+            },
+            certificate: live
+                .as_ref()
+                .map(|live| Certificate::new(live.credentials().server(), now)),
+            authorities: live
+                .map(|live| live.trust().crl_reports(now))
+                .unwrap_or_default()
+                .iter()
+                .map(Authority::new)
+                .collect(),
+            connections: Connections { open, total },
+            requests: sources.counters.requests(),
+            refusals: sources
+                .counters
+                .refusals()
+                .map(|(cause, count)| (cause.as_str(), count))
+                .collect(),
+            last_reload: sources.counters.last_reload().map(LastReload::from),
+            dropped_log_lines: DroppedLines {
+                event: sources.log.dropped(),
+                access: sources.access_log.dropped(),
+            },
+            alarms: Vec::new(),
+        };
+        report.alarms = report.alarms();
+        report
+    }
+
+    fn alarms(&self) -> Vec<&'static str> {
+        let crl = |state: CrlState| {
+            let state = state.as_str();
+            self.authorities.iter().any(|ca| ca.crl.state == state)
+        };
+        let days_left = self.certificate.as_ref().map(|shown| shown.days_left);
+        let dropped = &self.dropped_log_lines;
+        [
+            (!self.listening, "not-listening"),
+            (!self.upstream.up, "upstream-down"),
+            (
+                days_left.is_some_and(|days| days <= EXPIRING_DAYS),
+                "server-certificate-expiring",
+            ),
+            (crl(CrlState::Missing), "crl-missing"),
+            (crl(CrlState::Overdue), "crl-overdue"),
+            (dropped.event + dropped.access > 0, "log-lines-dropped"),
+        ]
+        .into_iter()
+        .filter_map(|(holds, id)| holds.then_some(id))
+        .collect()
+    }
+}
+
+impl Certificate {
+    fn new(certificate: &orca_pki::certificate::Certificate, now: Timestamp) -> Self {
+        let validity = certificate.validity();
+        Self {
+            subject: certificate.subject().one_line(),
+            serial: certificate.serial().decimal(),
+            not_after: utc(validity.not_after),
+            days_left: validity.days_left(now),
+            not_after_seconds: validity.not_after.as_second(),
+        }
+    }
+}
+
+impl Authority {
+    fn new(report: &CrlReport) -> Self {
+        let crl = report.crl.as_deref();
+        Self {
+            subject: report.authority.subject().one_line(),
+            not_after: utc(report.authority.validity().not_after),
+            crl: Crl {
+                state: report.state.as_str(),
+                usable: report.state == CrlState::Good,
+                number: crl.map(|crl| crl.number().to_string()),
+                entries: crl.map(orca_pki::crl::Crl::len),
+                this_update: crl.map(|crl| utc(crl.this_update())),
+                next_update: crl.map(|crl| utc(crl.next_update())),
+                next_update_seconds: crl.map(|crl| crl.next_update().as_second()),
+            },
+        }
+    }
+}
+
+impl From<Reload> for LastReload {
+    fn from(reload: Reload) -> Self {
+        Self {
+            time: utc(reload.at),
+            result: reload.outcome.as_str(),
+        }
+    }
+}
+
+/// RFC 3339 in whole seconds.
+fn utc(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second())
+        .unwrap_or(at)
+        .to_string()
+}
+
+#[cfg(test)]
+impl Sources {
+    /// Of a gateway in HTTP mode whose logs lie in the folder.
+    pub(super) fn for_tests() -> (tempfile::TempDir, Self) {
+        use crate::config::{self, LogTarget};
+        use jiff::tz::TimeZone;
+
+        let folder = tempfile::tempdir().unwrap();
+        let reading = config::interpret(std::path::Path::new("x.conf"), "");
+        let target = |name: &str| LogTarget::File(folder.path().join(name));
+        let clock = Clock::stopped();
+        let lang = orca_messages::Lang::En;
+        let sources = Self {
+            config: reading.config.unwrap(),
+            listen: "[::]:8000".parse().unwrap(),
+            started: clock.now(),
+            clock,
+            counters: Arc::default(),
+            health: Arc::default(),
+            live: None,
+            log: EventLog::open(&target("events"), clock, TimeZone::UTC, lang).unwrap(),
+            access_log: AccessLog::open(&target("access"), TimeZone::UTC).unwrap(),
+        };
+        (folder, sources)
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn set_listening(&self, listening: bool) {
+        self.counters.set_listening(listening);
+    }
+}
