@@ -10,17 +10,18 @@ use orca_e2e::kit::Kit;
 use orca_e2e::program::Outcome;
 use tempfile::TempDir;
 
-const SUBCOMMANDS: &str = "\
-  specify subcommand
-
-  issue_server_cert
-  issue_client_cert
-  export_cert
-  revoke_cert
-  issue_crl
-  list_cert
-
-";
+/// What a call without subcommand prints first; newer subcommands follow under their own heading.
+const SUBCOMMANDS: &str = concat!(
+    "  specify subcommand\n",
+    "\n",
+    "  issue_server_cert\n",
+    "  issue_client_cert\n",
+    "  export_cert\n",
+    "  revoke_cert\n",
+    "  issue_crl\n",
+    "  list_cert\n",
+    "\n",
+);
 
 /// A user who has never called the tool.
 struct Newcomer {
@@ -67,7 +68,7 @@ impl Newcomer {
 fn the_guides_transcript() -> anyhow::Result<()> {
     let user = Newcomer::new()?;
     let first = user.call("", "y\n")?;
-    assert_eq!(first.stderr, user.dialogue(1));
+    assert!(first.stderr.starts_with(&user.dialogue(1)), "{first:?}");
     assert_eq!(first.code, Some(0), "after an initialisation");
     let text = first.text();
     assert!(text.starts_with(SUBCOMMANDS), "{text}");
@@ -82,6 +83,27 @@ fn the_guides_transcript() -> anyhow::Result<()> {
     );
     assert_eq!(contents(server.zip())?, expected_contents(&server));
     assert_eq!(contents(client.zip())?, expected_contents(&client));
+    Ok(())
+}
+
+#[test]
+fn at_a_terminal_the_answer_brings_its_own_line_feed() -> anyhow::Result<()> {
+    let user = Newcomer::new()?;
+    let tool = orca_e2e::program::ours("orca-catool")?;
+    let seen = orca_e2e::program::Program::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(tool)
+        .arg("/dev/null")
+        .env("HOME", user.ca.home())
+        .stdin("y\n")
+        .run()?
+        .success()?;
+    let seen = seen.replace("\r\n", "\n");
+    let dialogue = user.dialogue(1);
+    let question = dialogue.trim_end_matches('\n');
+    assert!(seen.contains(question), "{seen}");
+    assert!(!seen.contains("y or n> \n"), "{seen}");
+    assert!(seen.contains(SUBCOMMANDS), "{seen}");
     Ok(())
 }
 
