@@ -1,0 +1,337 @@
+//! One connection from accept to close: handshake, verdict, requests, and an end when its
+//! certificate counts no longer.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::access_log::{Entry, Peer};
+use crate::body::ResponseBody;
+use crate::clock::Clock;
+use crate::examination::Examination;
+use crate::forward::Forwarder;
+use crate::live::{Live, Snapshot};
+use crate::session::{Office, Session};
+use crate::shutdown::Phase;
+use crate::stream::{Lent, Stream, drain_and_drop, lend};
+use crate::tls::H2;
+use crate::trust::Presented;
+
+/// From accept to the end of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client without identity may take for a request head, and for leaving.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a served client's connection may lie idle, and a head take.
+const IDLE: Duration = Duration::from_secs(120);
+/// Header fields of a request, before and after a verdict.
+const STRANGER_HEAD: usize = 16 * 1024;
+const HEAD: usize = 128 * 1024;
+/// The clock of the machine may be set; dates are looked at again after this at the latest.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// What a worker needs for its connections.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) office: Arc<Office>,
+    pub(crate) forwarder: Forwarder,
+    /// `None` in HTTP mode.
+    pub(crate) live: Option<Live>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+impl Front {
+    /// Serves one accepted connection until it is closed.
+    pub(crate) async fn connection(self, tcp: TcpStream, remote: SocketAddr) {
+        let address = remote.ip().to_canonical();
+        let Some(live) = self.live.clone() else {
+            let session = Session::open(self.office.clone(), self.forwarder.clone(), address);
+            return self.drive(Stream::Plain(tcp), Version::One, session).await;
+        };
+        // Nobody who says nothing keeps a place.
+        let Ok(arrived) = timeout(HANDSHAKE, self.arrive(tcp, address, live)).await else {
+            return;
+        };
+        match arrived {
+            Arrived::Served(stream, version, session) => {
+                self.drive(stream, version, session).await;
+            }
+            Arrived::Refused(tcp) => drain_and_drop(tcp).await,
+            Arrived::Gone => {}
+        }
+    }
+
+    async fn arrive(&self, tcp: TcpStream, address: IpAddr, live: Live) -> Arrived {
+        let mut first = [0];
+        let (Ok(1), Ok(local)) = (tcp.peek(&mut first).await, tcp.local_addr()) else {
+            return Arrived::Gone;
+        };
+        // A handshake record begins with 22 (RFC 8446 §5.1), a request with a letter.
+        if first[0].is_ascii_alphabetic() {
+            let office = self.office.clone();
+            let session = Session::plain_http(office, self.forwarder.clone(), address, local, live);
+            return Arrived::Served(Stream::Plain(tcp), Version::One, session);
+        }
+        if self.office.choices.take(address, Instant::now()) {
+            return refuse_once(tcp, &live).await;
+        }
+        self.handshake(tcp, address, local, live).await
+    }
+
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+        address: IpAddr,
+        local: SocketAddr,
+        mut live: Live,
+    ) -> Arrived {
+        let snapshot = Arc::clone(&live.borrow_and_update());
+        let examination = Arc::new(Examination::new(
+            snapshot,
+            self.office.client_auth,
+            self.office.clock,
+        ));
+        let Ok(config) = examination.snapshot().tls().config(&examination) else {
+            return Arrived::Gone;
+        };
+        let accept = TlsAcceptor::from(config).accept(tcp).into_fallible();
+        let tls = match accept.await {
+            Ok(tls) => tls,
+            Err((error, tcp)) => {
+                self.note_refusal(&error, &examination, address);
+                return Arrived::Refused(tcp);
+            }
+        };
+        self.office.meters.handshakes.increment();
+        self.look_at_name(&tls, local, examination.snapshot());
+        let version = match tls.get_ref().1.alpn_protocol() {
+            Some(H2) => Version::Two,
+            _ => Version::One,
+        };
+        let office = self.office.clone();
+        let session = Session::shown(office, self.forwarder.clone(), address, examination, live);
+        Arrived::Served(Stream::Tls(Box::new(tls)), version, session)
+    }
+
+    fn note_refusal(&self, error: &io::Error, examination: &Examination, address: IpAddr) {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref());
+        let Some(refusal) = tls.and_then(|error| examination.refusal(error)) else {
+            return;
+        };
+        self.office.meters.refused(refusal.cause).increment();
+        let shown = examination.presented().map(Presented::certificate);
+        let peer = Arc::new(Peer::new(address, shown.map(AsRef::as_ref)));
+        let now = self.office.clock.now();
+        let entry = Entry::of_handshake(now, &peer, refusal.cause);
+        self.office.access_log.record(&entry);
+    }
+
+    fn look_at_name(&self, tls: &TlsStream<TcpStream>, local: SocketAddr, snapshot: &Snapshot) {
+        let asked = tls.get_ref().1.server_name();
+        let names = snapshot.tls().host_names();
+        self.office
+            .names
+            .look(asked, local.ip(), names, &self.office.log);
+    }
+
+    /// Serves requests until either side ends the connection, or it has to end.
+    async fn drive(mut self, stream: Stream, version: Version, session: Session) {
+        let session = Arc::new(session);
+        let (owned, lent) = lend(stream);
+        let mut http = Some(Http::new(lent, version, Arc::clone(&session)));
+        let clock = self.office.clock;
+        let mut leaving = false;
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = over(&mut http) => Event::HttpOver,
+                () = owned.given_back(), if http.is_none() => Event::End,
+                () = judged_anew(self.live.as_mut()) => Event::Judge,
+                () = until(session.valid_until(), clock) => Event::Judge,
+                phase = next_phase(&mut self.phase) => phase,
+                () = session.left(), if !leaving => Event::Leave,
+                () = sleep(STRANGER_PATIENCE), if leaving => Event::End,
+            };
+            match event {
+                // A tunnel may have taken over; then the connection is not given back yet.
+                Event::HttpOver => http = None,
+                Event::Judge if session.must_end() => break,
+                Event::Judge => {}
+                Event::Leave => {
+                    leaving = true;
+                    finish(&mut http);
+                }
+                Event::Drain => finish(&mut http),
+                Event::EndTunnels => session.closing().cancel(),
+                Event::End => break,
+            }
+        }
+        session.closing().cancel();
+        drop(http);
+        if let Some(stream) = owned.take() {
+            stream.close().await;
+        }
+    }
+}
+
+/// What became of a connection within the deadline.
+enum Arrived {
+    Served(Stream, Version, Session),
+    Refused(TcpStream),
+    Gone,
+}
+
+enum Event {
+    Drain,
+    End,
+    EndTunnels,
+    HttpOver,
+    Judge,
+    Leave,
+}
+
+#[derive(Clone, Copy)]
+enum Version {
+    One,
+    Two,
+}
+
+/// access_denied, whoever it is: the browser forgets its choice.
+async fn refuse_once(tcp: TcpStream, live: &Live) -> Arrived {
+    let snapshot = Arc::clone(&live.borrow());
+    let Ok(config) = snapshot.tls().refusing_config() else {
+        return Arrived::Gone;
+    };
+    let accept = TlsAcceptor::from(config).accept(tcp).into_fallible();
+    match accept.await {
+        Ok(_) => Arrived::Gone,
+        Err((_, tcp)) => Arrived::Refused(tcp),
+    }
+}
+
+async fn over(http: &mut Option<Http>) {
+    match http {
+        // Its error says that the client misbehaved or left; either way this is the end.
+        Some(http) => drop(http.await),
+        None => std::future::pending().await,
+    }
+}
+
+fn finish(http: &mut Option<Http>) {
+    if let Some(http) = http {
+        http.graceful_shutdown();
+    }
+}
+
+async fn judged_anew(live: Option<&mut Live>) {
+    if let Some(live) = live
+        && live.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+async fn until(moment: Option<Timestamp>, clock: Clock) {
+    let Some(moment) = moment else {
+        return std::future::pending().await;
+    };
+    let left = moment.duration_since(clock.now());
+    let left = Duration::try_from(left).unwrap_or_default();
+    // notAfter itself is still valid.
+    sleep((left + Duration::from_secs(1)).min(LONGEST_SLEEP)).await;
+}
+
+async fn next_phase(phase: &mut watch::Receiver<Phase>) -> Event {
+    if phase.changed().await.is_err() {
+        return Event::End;
+    }
+    match *phase.borrow_and_update() {
+        Phase::Serving | Phase::Draining => Event::Drain,
+        Phase::EndingTunnels => Event::EndTunnels,
+        Phase::Ended => Event::End,
+    }
+}
+
+/// hyper's half, either version.
+enum Http {
+    One(Pin<Box<http1::UpgradeableConnection<TokioIo<Lent>, Requests>>>),
+    Two(Pin<Box<http2::Connection<TokioIo<Lent>, Requests, TokioExecutor>>>),
+}
+
+impl Http {
+    fn new(lent: Lent, version: Version, session: Arc<Session>) -> Self {
+        let (head, patience) = if session.is_trusted() {
+            (HEAD, IDLE)
+        } else {
+            (STRANGER_HEAD, STRANGER_PATIENCE)
+        };
+        let streams = if session.is_trusted() { 128 } else { 8 };
+        let io = TokioIo::new(lent);
+        let requests = Requests(session);
+        match version {
+            Version::One => Self::One(Box::pin(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(patience)
+                    .max_buf_size(head)
+                    .serve_connection(io, requests)
+                    .with_upgrades(),
+            )),
+            Version::Two => Self::Two(Box::pin(
+                http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+                    .max_concurrent_streams(streams)
+                    .keep_alive_interval(patience)
+                    .keep_alive_timeout(STRANGER_PATIENCE)
+                    .serve_connection(io, requests),
+            )),
+        }
+    }
+
+    fn graceful_shutdown(&mut self) {
+        match self {
+            Self::One(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Two(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+impl Future for Http {
+    type Output = hyper::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::One(connection) => connection.as_mut().poll(cx),
+            Self::Two(connection) => connection.as_mut().poll(cx),
+        }
+    }
+}
+
+struct Requests(Arc<Session>);
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        Box::pin(Arc::clone(&self.0).answer(request))
+    }
+}

@@ -1,0 +1,422 @@
+//! The requests of one connection: judged one by one, served or explained.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version, request};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use orca_messages::Lang;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::access_log::{AccessLog, Entry, Peer};
+use crate::body::{self, ResponseBody};
+use crate::choices::Choices;
+use crate::clock::Clock;
+use crate::config::ClientAuth;
+use crate::examination::Examination;
+use crate::explain::{Asker, Pages};
+use crate::forward::{Client, Forwarder, RESERVED, is_reserved};
+use crate::identity::{Cause, ClientIdentity, Refusal};
+use crate::links;
+use crate::live::{Live, Snapshot};
+use crate::log::EventLog;
+use crate::meters::Meters;
+use crate::trust::Presented;
+
+/// What all connections share.
+pub(crate) struct Office {
+    pub(crate) access_log: AccessLog,
+    pub(crate) choices: Choices,
+    pub(crate) client_auth: ClientAuth,
+    pub(crate) clock: Clock,
+    pub(crate) lang: Lang,
+    pub(crate) log: EventLog,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) names: links::NameLog,
+    pub(crate) pages: Pages,
+}
+
+/// One connection's requests.
+pub(crate) struct Session {
+    office: Arc<Office>,
+    forwarder: Forwarder,
+    peer: Arc<Peer>,
+    who: Who,
+    /// Fires when whatever runs on the connection must end at once.
+    closing: CancellationToken,
+    /// The connection is to end after what is under way.
+    leave: Notify,
+}
+
+/// On what ground requests are answered.
+enum Who {
+    /// HTTP mode: nobody is asked.
+    Anybody(Client),
+    /// http on the TLS port.
+    PlainHttp { links: PlainLinks },
+    /// HTTPS.
+    Shown(Box<Shown>),
+}
+
+struct PlainLinks {
+    live: Live,
+    local: SocketAddr,
+}
+
+struct Shown {
+    examination: Arc<Examination>,
+    address: IpAddr,
+    standing: Mutex<Standing>,
+}
+
+/// The verdict of one snapshot.
+struct Standing {
+    live: Live,
+    snapshot: Arc<Snapshot>,
+    verdict: Result<Arc<ClientIdentity>, Refusal>,
+    client: Option<Arc<Client>>,
+}
+
+/// Who may be answered what.
+enum Ruling {
+    Serve(Arc<Client>),
+    Refuse(Refusal),
+}
+
+impl Session {
+    /// HTTP mode.
+    pub(crate) fn open(office: Arc<Office>, forwarder: Forwarder, address: IpAddr) -> Self {
+        let closing = CancellationToken::new();
+        let client = Client::unverified(address, closing.clone());
+        Self {
+            peer: Arc::clone(client.peer()),
+            who: Who::Anybody(client),
+            office,
+            forwarder,
+            closing,
+            leave: Notify::new(),
+        }
+    }
+
+    /// http was spoken on the TLS port at `local`.
+    pub(crate) fn plain_http(
+        office: Arc<Office>,
+        forwarder: Forwarder,
+        address: IpAddr,
+        local: SocketAddr,
+        live: Live,
+    ) -> Self {
+        Self {
+            peer: Arc::new(Peer::new(address, None)),
+            who: Who::PlainHttp {
+                links: PlainLinks { live, local },
+            },
+            office,
+            forwarder,
+            closing: CancellationToken::new(),
+            leave: Notify::new(),
+        }
+    }
+
+    /// After a completed handshake. `live` must have been seen last when `examination` got its
+    /// snapshot, so that no change falls between.
+    pub(crate) fn shown(
+        office: Arc<Office>,
+        forwarder: Forwarder,
+        address: IpAddr,
+        examination: Arc<Examination>,
+        live: Live,
+    ) -> Self {
+        let certificate = examination.presented().map(Presented::certificate);
+        let standing = Standing {
+            live,
+            snapshot: Arc::clone(examination.snapshot()),
+            verdict: examination.verdict(),
+            client: None,
+        };
+        Self {
+            peer: Arc::new(Peer::new(address, certificate.map(AsRef::as_ref))),
+            who: Who::Shown(Box::new(Shown {
+                examination,
+                address,
+                standing: Mutex::new(standing),
+            })),
+            office,
+            forwarder,
+            closing: CancellationToken::new(),
+            leave: Notify::new(),
+        }
+    }
+
+    /// Fires when whatever runs on the connection must end at once.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// Waits until the connection is to end after what is under way.
+    pub(crate) async fn left(&self) {
+        self.leave.notified().await;
+    }
+
+    /// Whether somebody is served here, who may have large header fields and time.
+    pub(crate) fn is_trusted(&self) -> bool {
+        match &self.who {
+            Who::Anybody(_) => true,
+            Who::PlainHttp { .. } => false,
+            Who::Shown(shown) => shown.lock().verdict.is_ok(),
+        }
+    }
+
+    /// The moment after which the present verdict says nothing.
+    pub(crate) fn valid_until(&self) -> Option<Timestamp> {
+        match &self.who {
+            Who::Shown(shown) => shown.lock().verdict.as_ref().ok().map(|id| id.not_after()),
+            Who::Anybody(_) | Who::PlainHttp { .. } => None,
+        }
+    }
+
+    /// Whether a connection that was let in must end at once, idle or not: its certificate counts no
+    /// longer. An unusable CRL alone lets requests be refused one by one.
+    pub(crate) fn must_end(&self) -> bool {
+        let Who::Shown(shown) = &self.who else {
+            return false;
+        };
+        let mut standing = shown.lock();
+        if standing.verdict.is_err() {
+            return false;
+        }
+        shown.judge(&mut standing, self.office.clock.now());
+        let ends = matches!(&standing.verdict, Err(refusal) if refusal.cause != Cause::CrlUnusable);
+        if ends {
+            self.office.meters.ended.increment();
+        }
+        ends
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let now = self.office.clock.now();
+        Ok(match self.ruling(now) {
+            Some(Ruling::Serve(client)) if is_reserved(request.uri().path()) => {
+                self.reserved(&client, request, now)
+            }
+            Some(Ruling::Serve(client)) => self.serve(&client, request, now).await,
+            Some(Ruling::Refuse(refusal)) => self.refuse(&refusal, request, now),
+            None => match &self.who {
+                Who::Anybody(client) => self.serve(client, request, now).await,
+                Who::PlainHttp { links } => self.redirect(links, request, now),
+                Who::Shown(_) => bare(StatusCode::FORBIDDEN),
+            },
+        })
+    }
+
+    fn ruling(&self, now: Timestamp) -> Option<Ruling> {
+        match &self.who {
+            Who::Shown(shown) => Some(shown.ruling(now, &self.closing)),
+            Who::Anybody(_) | Who::PlainHttp { .. } => None,
+        }
+    }
+
+    async fn serve(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<ResponseBody> {
+        let (parts, incoming) = request.into_parts();
+        let asker = self.asker(&parts);
+        let entry = Entry::of_request(now, client.peer(), &parts, None);
+        let pending = self.office.access_log.pending(entry);
+        let request = Request::from_parts(parts, incoming);
+        match self.forwarder.forward(client, request).await {
+            Ok(response) => {
+                self.office.meters.served.increment();
+                pending.on_end(response, None)
+            }
+            Err(_) => {
+                let cause = Cause::UpstreamDown;
+                self.office.meters.refused(cause).increment();
+                let page = self.office.pages.application_down(&asker, now);
+                pending.on_end(page, Some(cause))
+            }
+        }
+    }
+
+    /// Never touches the body: the page is the end of the connection.
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        request: Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<ResponseBody> {
+        let (parts, _) = request.into_parts();
+        let asker = self.asker(&parts);
+        let response = if is_choice(&parts) {
+            self.choose(&asker, now)
+        } else {
+            let authorities = self.authority_names();
+            self.office
+                .pages
+                .refusal(refusal, &authorities, &asker, now)
+        };
+        self.office.meters.refused(refusal.cause).increment();
+        self.last(response, &parts, now, Some(refusal.cause))
+    }
+
+    fn redirect(
+        &self,
+        plain: &PlainLinks,
+        request: Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<ResponseBody> {
+        let (parts, _) = request.into_parts();
+        let host = parts.headers.get(header::HOST);
+        let asked = host.and_then(|host| host.to_str().ok());
+        let snapshot = Arc::clone(&plain.live.borrow());
+        let links = links::to_https(asked, snapshot.tls().host_names(), plain.local.port());
+        let page = self
+            .office
+            .pages
+            .plain_http(links, &self.asker(&parts), now);
+        self.office.meters.refused(Cause::PlainHttp).increment();
+        self.last(page, &parts, now, Some(Cause::PlainHttp))
+    }
+
+    /// Our own paths, asked for by somebody who is served.
+    fn reserved(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<ResponseBody> {
+        let (parts, _) = request.into_parts();
+        if is_choice(&parts) {
+            let response = self.choose(&self.asker(&parts), now);
+            return self.last(response, &parts, now, None);
+        }
+        let mut response = bare(StatusCode::NOT_FOUND);
+        if parts.method == Method::GET && parts.uri.path() == choose_path() {
+            // Somebody reloads the page that said to reload.
+            response = bare(StatusCode::SEE_OTHER);
+            let root = HeaderValue::from_static("/");
+            response.headers_mut().insert(header::LOCATION, root);
+        }
+        let entry = Entry::of_request(now, client.peer(), &parts, None);
+        self.office.access_log.pending(entry).on_end(response, None)
+    }
+
+    fn choose(&self, asker: &Asker, now: Timestamp) -> Response<ResponseBody> {
+        self.office.choices.wish(asker.address, Instant::now());
+        self.office.pages.chosen(asker, now)
+    }
+
+    /// A response that ends its connection.
+    fn last(
+        &self,
+        mut response: Response<ResponseBody>,
+        request: &request::Parts,
+        now: Timestamp,
+        cause: Option<Cause>,
+    ) -> Response<ResponseBody> {
+        // HTTP/2 has GOAWAY instead (RFC 9113 §8.2.2).
+        if request.version < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        self.leave.notify_one();
+        let entry = Entry::of_request(now, &self.peer, request, cause);
+        self.office
+            .access_log
+            .pending(entry)
+            .on_end(response, cause)
+    }
+
+    fn asker(&self, request: &request::Parts) -> Asker {
+        let path = request.uri.path();
+        Asker::new(
+            self.peer.address(),
+            path,
+            &request.headers,
+            self.office.lang,
+        )
+    }
+
+    fn authority_names(&self) -> Vec<String> {
+        let Who::Shown(shown) = &self.who else {
+            return Vec::new();
+        };
+        let snapshot = Arc::clone(&shown.lock().snapshot);
+        let authorities = snapshot.trust().authorities();
+        let mut names: Vec<String> = authorities
+            .iter()
+            .map(|authority| {
+                let subject = authority.subject();
+                subject.common_name().unwrap_or_else(|| subject.one_line())
+            })
+            .collect();
+        names.dedup();
+        names
+    }
+}
+
+impl Shown {
+    fn ruling(&self, now: Timestamp, closing: &CancellationToken) -> Ruling {
+        let mut standing = self.lock();
+        self.judge(&mut standing, now);
+        match &standing.verdict {
+            Err(refusal) => Ruling::Refuse(refusal.clone()),
+            Ok(identity) => {
+                let identity = Arc::clone(identity);
+                let client = standing.client.get_or_insert_with(|| {
+                    Arc::new(Client::verified(self.address, &identity, closing.clone()))
+                });
+                Ruling::Serve(Arc::clone(client))
+            }
+        }
+    }
+
+    /// One atomic load and two comparisons where nothing has changed.
+    fn judge(&self, standing: &mut Standing, now: Timestamp) {
+        // Without its writer nothing changes any more.
+        if standing.live.has_changed().unwrap_or(false) {
+            standing.snapshot = Arc::clone(&standing.live.borrow_and_update());
+        } else if let Ok(identity) = &standing.verdict
+            && standing.snapshot.trust().still_holds(identity, now)
+        {
+            return;
+        }
+        if let Some(presented) = self.examination.presented() {
+            standing.verdict = standing.snapshot.trust().judge(presented, now);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn choose_path() -> String {
+    format!("{RESERVED}choose")
+}
+
+/// The button, pressed on one of our own pages; other sites cannot press it.
+fn is_choice(request: &request::Parts) -> bool {
+    let site = request.headers.get("sec-fetch-site");
+    request.method == Method::POST
+        && request.uri.path() == choose_path()
+        && site.is_none_or(|site| site == "same-origin" || site == "none")
+}
+
+fn bare(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = status;
+    response
+}
