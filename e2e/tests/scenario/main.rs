@@ -6,6 +6,7 @@ mod faults;
 mod first_start;
 mod login;
 mod refusals;
+mod register;
 mod reload;
 mod revocation;
 mod streams;
