@@ -31,10 +31,17 @@ pub(crate) fn run(
         key,
         constraints,
     };
-    make(place, order, session, now).map(drop)
+    let authority = Authority::init(place, order, now)?;
+    let subject = authority.certificate().subject();
+    let folder = authority.place().folder().display();
+    session.say(&text!(
+        "認証局 {subject} を作成しました。設定と鍵は {folder} にあります。バックアップを取り、鍵を他人に渡さないでください。",
+        "CA {subject} was made; its configuration and keys lie in {folder}. Back them up, and give the keys to nobody."
+    ))?;
+    Ok(())
 }
 
-/// Asks whether to make a CA, and makes it.
+/// Asks whether to make a CA, and makes it. Nothing more is printed than the guide shows.
 pub(crate) fn ask(
     place: Place,
     session: &mut Session<'_>,
@@ -53,26 +60,10 @@ pub(crate) fn ask(
             writeln!(session.messages)?;
         }
         match answer.trim() {
-            "y" => return make(place, InitOrder::default(), session, now),
+            "y" => return Ok(Authority::init(place, InitOrder::default(), now)?),
             "n" => return Err(Failure::Declined),
             _ if read == 0 => return Err(Failure::Declined),
             _ => write!(session.messages, "{}", interface::ASK_AGAIN)?,
         }
     }
-}
-
-fn make(
-    place: Place,
-    order: InitOrder,
-    session: &mut Session<'_>,
-    now: Timestamp,
-) -> Result<Authority, Failure> {
-    let authority = Authority::init(place, order, now)?;
-    let subject = authority.certificate().subject();
-    let folder = authority.place().folder().display();
-    session.say(&text!(
-        "認証局 {subject} を作成しました。設定と鍵は {folder} にあります。バックアップを取り、鍵を他人に渡さないでください。",
-        "CA {subject} was made; its configuration and keys lie in {folder}. Back them up, and give the keys to nobody."
-    ))?;
-    Ok(authority)
 }
