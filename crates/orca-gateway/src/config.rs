@@ -1,7 +1,7 @@
 //! What the configuration file means: every key of ours with its default.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -238,8 +238,12 @@ impl<'a> Terms<'a> {
     fn config(&mut self, keys: &ServerKeys, log: LogTarget, lang: Lang) -> Option<Config> {
         let mode = self.mode(keys);
         let upstream = self.upstream();
+        let listen = self.listen();
+        if upstream.as_ref().is_some_and(|to| to.is_at(listen)) {
+            self.errors.push(ConfigError::UpstreamIsSelf);
+        }
         Some(Config {
-            listen: self.listen(),
+            listen,
             client_auth: self
                 .parsed(
                     "GATEWAY_CLIENT_AUTH",
@@ -451,6 +455,23 @@ fn upstream_address(word: &str) -> Option<(Scheme, Authority)> {
     Some((scheme, with_port.parse().ok()?))
 }
 
+impl Upstream {
+    /// Whether requests to it would arrive at `listen` on this machine.
+    fn is_at(&self, listen: SocketAddr) -> bool {
+        let host = self.authority.host();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let here = match host.parse::<IpAddr>() {
+            Ok(ip) if listen.ip().is_unspecified() => ip.is_loopback() || ip.is_unspecified(),
+            Ok(ip) => ip.to_canonical() == listen.ip().to_canonical(),
+            Err(_) => {
+                host.eq_ignore_ascii_case("localhost")
+                    && (listen.ip().is_unspecified() || listen.ip().is_loopback())
+            }
+        };
+        here && self.authority.port_u16() == Some(listen.port())
+    }
+}
+
 impl ServerKeys {
     /// In the order of [`SERVER_KEYS`].
     pub(crate) fn in_order(&self) -> [Option<&Path>; 3] {
@@ -614,6 +635,20 @@ mod tests {
         );
         assert_eq!(config("GATEWAY_STATUS=none").status, None);
         assert_eq!(config("GATEWAY_WORKERS=3").workers.get(), 3);
+    }
+
+    #[test]
+    fn an_upstream_that_is_the_gateway_itself_is_refused() {
+        for (listen, upstream) in [
+            ("[::]:8000", "http://127.0.0.1:8000"),
+            ("0.0.0.0:8000", "http://localhost:8000"),
+            ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+            ("192.168.1.2:80", "http://192.168.1.2"),
+        ] {
+            let text = format!("GATEWAY_LISTEN={listen}\nGATEWAY_UPSTREAM={upstream}");
+            assert_eq!(error_ids(&text), ["upstream-is-self"], "{text}");
+        }
+        config("GATEWAY_LISTEN=192.168.1.2:8000\nGATEWAY_UPSTREAM=http://127.0.0.1:8000");
     }
 
     #[test]

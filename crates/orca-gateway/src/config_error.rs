@@ -22,6 +22,8 @@ pub(crate) enum ConfigError {
     },
     #[error("not set: {}", missing.join(", "))]
     KeysIncomplete { missing: Vec<&'static str> },
+    #[error("GATEWAY_UPSTREAM is the gateway itself")]
+    UpstreamIsSelf,
     #[error("only one of GATEWAY_UPSTREAM_CRT and GATEWAY_UPSTREAM_PEM is set")]
     UpstreamPairIncomplete,
 }
@@ -33,6 +35,7 @@ impl ConfigError {
             Self::NotPlain { line, .. } | Self::BadValue { line, .. } => Some(*line),
             Self::Unreadable { .. }
             | Self::KeysIncomplete { .. }
+            | Self::UpstreamIsSelf
             | Self::UpstreamPairIncomplete => None,
         }
     }
@@ -45,6 +48,7 @@ impl Localize for ConfigError {
             Self::NotPlain { .. } => "not-a-plain-assignment",
             Self::BadValue { .. } => "bad-value",
             Self::KeysIncomplete { .. } => "keys-incomplete",
+            Self::UpstreamIsSelf => "upstream-is-self",
             Self::UpstreamPairIncomplete => "upstream-pair-incomplete",
         }
     }
@@ -81,6 +85,10 @@ impl Localize for ConfigError {
                     "of the three keys of SSL client authentication, {en} is not set"
                 )
             }
+            Self::UpstreamIsSelf => text!(
+                "GATEWAY_UPSTREAMがorca-gateway自身のアドレスです。",
+                "GATEWAY_UPSTREAM is the address of the gateway itself"
+            ),
             Self::UpstreamPairIncomplete => text!(
                 "GATEWAY_UPSTREAM_CRTとGATEWAY_UPSTREAM_PEMの片方だけが設定されています。",
                 "only one of GATEWAY_UPSTREAM_CRT and GATEWAY_UPSTREAM_PEM is set"
@@ -105,6 +113,10 @@ impl Localize for ConfigError {
             Self::KeysIncomplete { .. } => text!(
                 "SERVER_CRT、SERVER_PEM、CA_CRTをすべて設定するか、HTTPで使う場合はすべて消してください。",
                 "set SERVER_CRT, SERVER_PEM and CA_CRT, or remove all three to run without TLS"
+            ),
+            Self::UpstreamIsSelf => text!(
+                "WebORCAのポート(HTTP_PORT)をorca-gatewayと別にし、そのアドレスを設定してください。",
+                "give WebORCA a port of its own (HTTP_PORT) and name that one"
             ),
             Self::UpstreamPairIncomplete => text!(
                 "両方を設定するか、両方を消してください。",

@@ -95,7 +95,7 @@ impl Credentials {
             "issue a new one with orca-catool issue_server_cert and replace SERVER_CRT and SERVER_PEM; nothing has to be restarted",
         );
         match validity.state(now) {
-            ValidityState::Expired => Some(Finding::warning(
+            ValidityState::Expired => Some(Finding::failure(
                 "server-certificate-expired",
                 text!(
                     "サーバ証明書({subject})の有効期限が{ja}に切れています。全端末で警告が表示されます。",
@@ -103,7 +103,7 @@ impl Credentials {
                 ),
                 reissue,
             )),
-            ValidityState::NotYetValid => Some(Finding::warning(
+            ValidityState::NotYetValid => Some(Finding::failure(
                 "server-certificate-not-yet-valid",
                 text!(
                     "サーバ証明書({subject})の有効期間がまだ始まっていません。",
@@ -156,8 +156,7 @@ impl Credentials {
 
     fn names_warning(&self) -> Option<Finding> {
         self.server.host_names().is_empty().then(|| {
-            Finding::warning(
-                "server-certificate-without-names",
+            Finding::failure("server-certificate-without-names",
                 text!(
                     "サーバ証明書に subjectAltName がありません。ブラウザは接続を拒否します。",
                     "the server certificate has no subjectAltName; browsers refuse it",
@@ -176,8 +175,7 @@ impl Credentials {
             let subject = render::one_line(&authority.subject().one_line());
             let (ja, en) = both_days(validity.not_after);
             (validity.state(now) == ValidityState::Expired).then(|| {
-                Finding::warning(
-                    "ca-certificate-expired",
+                Finding::failure("ca-certificate-expired",
                     text!(
                         "CA証明書({subject})の有効期限が{ja}に切れています。この認証局のクライアント証明書はすべて拒否されます。",
                         "the CA certificate ({subject}) expired on {en}; all its client certificates are refused",

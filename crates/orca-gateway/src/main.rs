@@ -3,6 +3,7 @@
 mod access_log;
 mod args;
 mod body;
+mod check;
 mod choices;
 mod clock;
 mod conf_file;

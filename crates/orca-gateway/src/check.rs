@@ -1,0 +1,328 @@
+//! `orca-gateway check`: what a start would do, and everything that is wrong at once.
+
+mod files;
+mod places;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use orca_messages::{Finding, Lang, Localize, Text, Verdict, render, text};
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::clock::Clock;
+use crate::config::{self, Config, Mode, Reading, WEBORCA_CONF};
+use crate::connector::Connector;
+
+/// Looks at everything a start would look at, with the start's own loaders.
+pub(crate) fn findings(conf: &Path, clock: Clock) -> Vec<Finding> {
+    let reading = match config::read(conf) {
+        Ok(reading) => reading,
+        Err(error) => return vec![failure(&error)],
+    };
+    let mut findings = about_lines(&reading);
+    findings.extend(keys_shared(&reading));
+    match &reading.config {
+        Err(errors) => findings.extend(errors.iter().map(|error| failure(error))),
+        Ok(config) => findings.extend(about_start(config, clock)),
+    }
+    findings.extend(places::log("GATEWAY_LOG", &reading.log));
+    findings
+}
+
+/// Prints findings; tells whether anything is broken.
+///
+/// # Errors
+/// The output is closed.
+pub(crate) fn print(
+    findings: &[Finding],
+    format: Format,
+    lang: Lang,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let rows = findings.iter().map(|finding| Row::new(finding, lang));
+    match format {
+        Format::Table => {
+            for finding in findings {
+                writeln!(out, "{}", render::finding(finding, lang))?;
+            }
+        }
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &rows.collect::<Vec<_>>())?;
+            writeln!(out)?;
+        }
+        Format::Csv => {
+            writeln!(out, "id,verdict,message,remedy")?;
+            for row in rows {
+                let cells = [
+                    row.id,
+                    verdict(row.verdict),
+                    row.message,
+                    row.remedy.unwrap_or(""),
+                ];
+                writeln!(out, "{}", cells.map(csv_cell).join(","))?;
+            }
+        }
+    }
+    out.flush()
+}
+
+/// Whether a start would fail, or clients would.
+pub(crate) fn any_failed(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Failure)
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    verdict: Verdict,
+    message: &'a str,
+    remedy: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn new(finding: &'a Finding, lang: Lang) -> Self {
+        Self {
+            id: finding.id,
+            verdict: finding.verdict,
+            message: finding.message.get(lang),
+            remedy: finding.remedy.as_ref().map(|remedy| remedy.get(lang)),
+        }
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Failure => "failure",
+    }
+}
+
+/// RFC 4180 §2.
+fn csv_cell(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn failure(error: &dyn Localize) -> Finding {
+    Finding::failure(error.id(), error.message(), error.remedy())
+}
+
+/// The file itself, and lines in it that are not for us.
+fn about_lines(reading: &Reading) -> Vec<Finding> {
+    let path = reading.path.display();
+    let read = Finding::ok(
+        "conf-read",
+        text!(
+            "設定ファイル{path}を読み込みました。",
+            "the configuration file is {path}"
+        ),
+    );
+    let odd = reading.left_alone.iter().map(|odd| {
+        let (line, shown) = (odd.line, render::one_line(&odd.text));
+        Finding::warning(
+            "line-left-alone",
+            text!(
+                "設定ファイルの{line}行目は単純な「キー=値」ではないため、読み飛ばしました: {shown}",
+                "line {line} of the configuration file is no plain KEY=VALUE and was left alone: {shown}"
+            ),
+            text!(
+                "orca-gatewayの設定でなければ、対処は不要です。",
+                "nothing, unless it was meant for orca-gateway"
+            ),
+        )
+    });
+    std::iter::once(read).chain(odd).collect()
+}
+
+/// WebORCA sources jma-receipt.conf itself: with the three keys in it, it would switch to HTTPS too,
+/// and the gateway would speak to it in vain.
+fn keys_shared(reading: &Reading) -> Option<Finding> {
+    let folder = reading.path.parent()?;
+    let shared = folder.join(Path::new(WEBORCA_CONF).file_name()?);
+    let keys = if reading.path == shared {
+        reading.keys.clone()
+    } else {
+        config::read(&shared).ok()?.keys
+    };
+    keys.in_order().iter().find(|path| path.is_some())?;
+    let shared = shared.display();
+    let message = text!(
+        "SERVER_CRT、SERVER_PEM、CA_CRTが{shared}に書かれています。WebORCAもこのファイルを読むため、WebORCA自身がHTTPSに切り替わります。",
+        "SERVER_CRT, SERVER_PEM or CA_CRT stand in {shared}, which WebORCA reads too: it switches to HTTPS itself"
+    );
+    let remedy = text!(
+        "3つの設定を同じフォルダのorca-gateway.confに移し、WebORCAを再起動してください。",
+        "move the three keys to orca-gateway.conf in the same folder and restart WebORCA"
+    );
+    // Where this is the file of the gateway and no WebORCA lies beside it, nobody else reads it.
+    let weborca = folder.join("../mw/bin/weborca").exists();
+    if weborca || !reading.path.ends_with("jma-receipt.conf") {
+        Some(Finding::failure("keys-shared", message, remedy))
+    } else {
+        Some(Finding::warning("keys-shared", message, remedy))
+    }
+}
+
+fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
+    let mut findings = vec![mode(config)];
+    let mut ca_crt = None;
+    if let Mode::Https(files) = &config.mode {
+        findings.extend(files::https(files, config.crl_unusable, clock.now()));
+        findings.extend(places::state(&config.state));
+        ca_crt = Some(files.ca_crt.as_path());
+    }
+    findings.extend(places::ports(config));
+    findings.push(application(config, ca_crt));
+    findings.extend(places::log("GATEWAY_ACCESS_LOG", &config.access_log));
+    findings
+}
+
+fn mode(config: &Config) -> Finding {
+    match config.mode {
+        Mode::Https(_) => Finding::ok(
+            "mode-https",
+            text!(
+                "HTTPS(SSLクライアント認証)で起動します。",
+                "the gateway starts with HTTPS and client certificates"
+            ),
+        ),
+        Mode::Http => Finding::warning(
+            "mode-http",
+            text!(
+                "SERVER_CRT、SERVER_PEM、CA_CRTがないため、HTTP(暗号化と認証なし)で起動します。",
+                "without SERVER_CRT, SERVER_PEM and CA_CRT the gateway starts with plain HTTP, without authentication"
+            ),
+            text!(
+                "SSLクライアント認証を使う場合は、3つとも設定してください。",
+                "set all three to use client certificates"
+            ),
+        ),
+    }
+}
+
+fn application(config: &Config, ca_crt: Option<&Path>) -> Finding {
+    let connector = match Connector::new(&config.upstream, ca_crt) {
+        Ok(connector) => connector,
+        Err(error) => return failure(&error),
+    };
+    let address = &config.upstream;
+    let reached = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(connector.connect()).map(drop));
+    match reached {
+        Ok(()) => Finding::ok(
+            "upstream-reached",
+            text!(
+                "日レセ(アプリケーション) {address} に接続できます。",
+                "the application at {address} accepts connections"
+            ),
+        ),
+        Err(error) => Finding::warning(
+            "upstream-down",
+            text!(
+                "日レセ(アプリケーション) {address} に接続できません({error})。",
+                "the application at {address} does not answer: {error}"
+            ),
+            text!(
+                "日レセが起動しているか、GATEWAY_UPSTREAMのアドレスが正しいか確認してください。",
+                "check that WebORCA runs and that GATEWAY_UPSTREAM is its address"
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_conf(name: &str, text: &str) -> (tempfile::TempDir, Vec<Finding>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        write(&path, text);
+        let findings = findings(&path, Clock::system());
+        (folder, findings)
+    }
+
+    fn write(path: &Path, text: &str) {
+        let mut file = std::fs::File::create(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn verdict_of(findings: &[Finding], id: &str) -> Option<Verdict> {
+        findings.iter().find(|f| f.id == id).map(|f| f.verdict)
+    }
+
+    const QUIET: &str = "GATEWAY_LOG=-\nGATEWAY_ACCESS_LOG=-\nGATEWAY_STATUS=none\n\
+        GATEWAY_LISTEN=127.0.0.1:0\nGATEWAY_UPSTREAM=http://127.0.0.1:1\n";
+
+    #[test]
+    fn a_sound_http_start_has_warnings_only() {
+        let (_folder, findings) = in_conf("gw.conf", &format!("umask 022\n{QUIET}"));
+        assert!(!any_failed(&findings), "{findings:?}");
+        for id in ["line-left-alone", "mode-http", "upstream-down"] {
+            assert_eq!(verdict_of(&findings, id), Some(Verdict::Warning), "{id}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let text = format!(
+            "{QUIET}SERVER_CRT=/nowhere/s.crt\nSERVER_PEM=/nowhere/s.pem\nCA_CRT=/nowhere/ca.crt\n\
+             GATEWAY_STATE=/dev/null/x\n"
+        );
+        let (_folder, findings) = in_conf("gw.conf", &text);
+        let missing = findings.iter().filter(|f| f.id == "file-missing").count();
+        assert_eq!(missing, 3);
+        assert_eq!(
+            verdict_of(&findings, "state-unusable"),
+            Some(Verdict::Failure)
+        );
+        assert!(any_failed(&findings));
+    }
+
+    #[test]
+    fn keys_that_weborca_reads_too_are_reported() {
+        let keys = "CA_CRT=/a\nSERVER_CRT=/b\nSERVER_PEM=/c\n";
+        let (_folder, found) = in_conf("jma-receipt.conf", keys);
+        assert_eq!(verdict_of(&found, "keys-shared"), Some(Verdict::Warning));
+        let (folder, found) = in_conf("orca-gateway.conf", keys);
+        assert_eq!(verdict_of(&found, "keys-shared"), None);
+        write(&folder.path().join("jma-receipt.conf"), "CA_CRT=/a\n");
+        let path = folder.path().join("orca-gateway.conf");
+        let found = findings(&path, Clock::system());
+        assert_eq!(verdict_of(&found, "keys-shared"), Some(Verdict::Failure));
+    }
+
+    #[test]
+    fn findings_print_as_lines_json_and_csv() {
+        let found = [Finding::failure(
+            "x-y",
+            text!("壊れ,た", "broken, \"it\" is"),
+            text!("直す", "mend"),
+        )];
+        let printed = |format| {
+            let mut out = Vec::new();
+            print(&found, format, Lang::En, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            printed(Format::Table),
+            "failure: broken, \"it\" is [x-y]\nremedy: mend\n"
+        );
+        assert_eq!(
+            printed(Format::Csv),
+            "id,verdict,message,remedy\nx-y,failure,\"broken, \"\"it\"\" is\",mend\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&printed(Format::Json)).unwrap();
+        assert_eq!(json[0]["verdict"], "failure");
+        assert_eq!(json[0]["remedy"], "mend");
+    }
+}

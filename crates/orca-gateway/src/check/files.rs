@@ -1,0 +1,176 @@
+//! The files of HTTPS.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use orca_messages::{Finding, Text, render, text};
+use orca_pki::crl::{self, Crl, CrlError, UnverifiedCrl};
+use orca_pki::verification::Authorities;
+
+use super::failure;
+use crate::config::{CrlSource, CrlUnusable, HttpsFiles};
+use crate::credentials::Credentials;
+
+/// Certificate, key, authorities and revocation lists.
+pub(super) fn https(files: &HttpsFiles, unusable: CrlUnusable, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::from_iter(key_mode(&files.server_pem));
+    let credentials = match Credentials::load(files) {
+        Ok(credentials) => credentials,
+        Err(errors) => {
+            findings.extend(errors.iter().map(|error| failure(error)));
+            return findings;
+        }
+    };
+    findings.push(loaded(&credentials, now));
+    findings.extend(credentials.warnings(now));
+    findings.extend(lists(
+        &files.ca_crl,
+        credentials.authorities(),
+        unusable,
+        now,
+    ));
+    findings
+}
+
+fn loaded(credentials: &Credentials, now: Timestamp) -> Finding {
+    let server = credentials.server();
+    let subject = render::one_line(&server.subject().one_line());
+    let names = server.host_names();
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let (days, ja, en) = (
+        server.validity().days_left(now),
+        names.join("、"),
+        names.join(", "),
+    );
+    Finding::ok(
+        "server-certificate-loaded",
+        text!(
+            "サーバ証明書({subject})と鍵は対になっています。接続先: {ja}、残り{days}日。",
+            "server certificate ({subject}) and key belong together; names: {en}; {days} days left"
+        ),
+    )
+}
+
+/// Whoever reads the key can pretend to be the server.
+fn key_mode(path: &Path) -> Option<Finding> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let path = path.display();
+    (mode & 0o007 != 0).then(|| {
+        Finding::warning(
+            "key-readable-by-others",
+            text!(
+                "SERVER_PEMの鍵({path})を他の利用者も読み取れます(権限{mode:o})。",
+                "the key {path} (SERVER_PEM) can be read by others (mode {mode:o})"
+            ),
+            text!("sudo chmod 400 {path}", "sudo chmod 400 {path}"),
+        )
+    })
+}
+
+fn lists(
+    source: &CrlSource,
+    authorities: &Authorities,
+    unusable: CrlUnusable,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let path = match source {
+        CrlSource::File(path) => path,
+        // The start says the same.
+        CrlSource::Url(address) => return vec![failure(&unsupported(address))],
+    };
+    let file = match fs::read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return vec![graded(unusable, "crl-missing", missing(path))];
+        }
+        Err(error) => return vec![graded(unusable, "crl-unusable", broken(path, &error))],
+    };
+    let lists = match crl::split(&file) {
+        Ok(lists) => lists,
+        Err(error) => return vec![graded(unusable, "crl-unusable", broken(path, &error))],
+    };
+    let read: Vec<Result<Crl, CrlError>> = lists
+        .iter()
+        .map(|der| {
+            let certificates = authorities.iter().map(AsRef::as_ref);
+            UnverifiedCrl::from_der(der)?.verify(certificates)
+        })
+        .collect();
+    let covered = |key| read.iter().flatten().any(|crl| crl.issuer_key() == key);
+    let uncovered = authorities
+        .iter()
+        .filter(|authority| !covered(authority.key_id()))
+        .map(|authority| {
+            let subject = authority.subject().one_line();
+            graded(unusable, "crl-missing", not_in_file(path, &subject))
+        });
+    read.iter()
+        .map(|list| match list {
+            Ok(crl) => state(crl, unusable, now),
+            Err(error) => graded(unusable, "crl-unusable", broken(path, error)),
+        })
+        .chain(uncovered)
+        .collect()
+}
+
+fn unsupported(address: &str) -> crate::reload::StartError {
+    crate::reload::StartError::CrlAddress(address.to_owned())
+}
+
+fn state(crl: &Crl, unusable: CrlUnusable, now: Timestamp) -> Finding {
+    let issuer = render::one_line(&crl.issuer().one_line());
+    let (number, entries, next) = (crl.number(), crl.len(), crl.next_update());
+    if crl.is_overdue(now) {
+        let message = text!(
+            "CRL(発行者 {issuer}、番号{number})の期限({next})が切れています。",
+            "the CRL of {issuer}, number {number}, was due to be replaced by {next}"
+        );
+        return graded(unusable, "crl-overdue", message);
+    }
+    Finding::ok(
+        "crl-good",
+        text!(
+            "CRL(発行者 {issuer}、番号{number}、失効{entries}件)は{next}まで有効です。",
+            "the CRL of {issuer}, number {number}, {entries} revoked, is good until {next}"
+        ),
+    )
+}
+
+/// A list that cannot be relied on stops clients only where the configuration says so.
+fn graded(unusable: CrlUnusable, id: &'static str, message: Text) -> Finding {
+    let remedy = text!(
+        "orca-catool issue_crl で発行したCRLを、CA_CRLの場所(省略時はCA_CRTと同じフォルダのca.crl)に置いてください。",
+        "put the CRL of orca-catool issue_crl where CA_CRL says (by default ca.crl beside CA_CRT)"
+    );
+    match unusable {
+        CrlUnusable::Refuse => Finding::failure(id, message, remedy),
+        CrlUnusable::Warn => Finding::warning(id, message, remedy),
+    }
+}
+
+fn missing(path: &Path) -> Text {
+    let path = path.display();
+    text!(
+        "CRL({path})がないため、証明書の失効を確認できません。",
+        "there is no CRL at {path}: revocation is not checked"
+    )
+}
+
+fn not_in_file(path: &Path, subject: &str) -> Text {
+    let (path, subject) = (path.display(), render::one_line(subject));
+    text!(
+        "{path}に認証局({subject})のCRLがないため、その証明書の失効を確認できません。",
+        "{path} holds no CRL of {subject}: revocation of its certificates is not checked"
+    )
+}
+
+fn broken(path: &Path, error: &dyn std::error::Error) -> Text {
+    let (path, error) = (path.display(), render::one_line(&error.to_string()));
+    text!(
+        "CRL({path})を使用できません({error})。",
+        "the CRL in {path} cannot be used: {error}"
+    )
+}
