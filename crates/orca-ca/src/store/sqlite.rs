@@ -1,5 +1,6 @@
 //! The register as a SQLite file.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use orca_pki::certificate::Certificate;
 use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
 use orca_pki::serial::SerialNumber;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior,
+    params,
 };
 
 use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store, profile};
@@ -73,11 +75,8 @@ impl SqliteStore {
             source,
         })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |error: rusqlite::Error| Error::RegisterUnreadable {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        };
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|error| database_error(path, &error))?;
         let store = Self {
             path: path.to_owned(),
             connection,
@@ -129,10 +128,24 @@ impl SqliteStore {
     }
 }
 
+/// What the database says, or what the file system says through it.
 fn database_error(path: &Path, error: &rusqlite::Error) -> Error {
-    Error::RegisterUnreadable {
-        path: path.to_owned(),
-        detail: error.to_string(),
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Some(io::ErrorKind::StorageFull),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Some(io::ErrorKind::PermissionDenied)
+        }
+        _ => None,
+    };
+    match kind {
+        Some(kind) => Error::Io {
+            path: path.to_owned(),
+            source: kind.into(),
+        },
+        None => Error::RegisterUnreadable {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        },
     }
 }
 
