@@ -95,6 +95,7 @@ fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
         assert!(number >= ledger.crl_number, "the CRL went back at {cut}");
         ledger.crl_number = number;
     }
+    assert!(!ledger.doubtful.is_empty() && !ledger.revoked.is_empty());
     // The next call repairs whatever lags behind; then register, CRL and ledger agree.
     let last = number_of(&ca.done("issue_client_cert -c afterwards")?)?;
     ledger.issued.insert(last, "afterwards".to_owned());
@@ -102,6 +103,35 @@ fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
     the_register_explains(&rows, &ledger)?;
     the_crl_agrees(&ca, &rows)?;
     every_certificate_can_be_exported(&ca, &ledger)
+}
+
+#[test]
+fn a_power_cut_during_the_first_start_is_survived() -> anyhow::Result<()> {
+    let begun = Instant::now();
+    authority()?;
+    let usual = begun.elapsed();
+    let mut dice = Dice(0x0dd_ba11);
+    for cut in 0..60 {
+        let dir = tempfile::tempdir()?;
+        let ca = Catool::new(dir.path());
+        let after = usual.mul_f64(1.2 * f64::from(dice.roll(1000)) / 1000.0);
+        let done = run_until(&ca, &["init", "--yes"], after)?.is_some();
+        let next = ca
+            .program(["issue_client_cert", "-c", "user1"])?
+            .stdin("y\n")
+            .run()?;
+        let zip = next
+            .success()
+            .with_context(|| format!("cut {cut} after {after:?}"))?;
+        assert_eq!(number_of(&zip)?, 2);
+        if done {
+            assert!(
+                !next.stderr.contains("initialize ca?"),
+                "it was reported as done"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn cut_issue(ca: &Catool, ledger: &mut Ledger, after: Duration, cut: usize) -> anyhow::Result<()> {

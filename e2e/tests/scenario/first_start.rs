@@ -68,7 +68,7 @@ impl Newcomer {
 fn the_guides_transcript() -> anyhow::Result<()> {
     let user = Newcomer::new()?;
     let first = user.call("", "y\n")?;
-    assert!(first.stderr.starts_with(&user.dialogue(1)), "{first:?}");
+    assert_eq!(first.stderr, user.dialogue(1));
     assert_eq!(first.code, Some(0), "after an initialisation");
     let text = first.text();
     assert!(text.starts_with(SUBCOMMANDS), "{text}");
