@@ -11,7 +11,6 @@ mod config;
 mod config_error;
 mod connection;
 mod connector;
-mod counters;
 mod credentials;
 mod crl_store;
 mod examination;

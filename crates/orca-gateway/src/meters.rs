@@ -1,6 +1,9 @@
 //! What has been counted since the start.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 use crate::identity::Cause;
 
@@ -18,6 +21,34 @@ pub(crate) struct Meters {
     /// Connections ended because their certificate counts no longer.
     pub(crate) ended: Counter,
     refused: [Counter; Cause::ALL.len()],
+    listening: AtomicBool,
+    reload: Mutex<Option<Reload>>,
+}
+
+/// The last time files were read again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Reload {
+    pub(crate) at: Timestamp,
+    pub(crate) outcome: ReloadOutcome,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReloadOutcome {
+    /// The new files cannot be used; the old ones stay in force.
+    Kept,
+    /// The new files are in force.
+    Taken,
+}
+
+impl ReloadOutcome {
+    /// The word in the status.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Taken => "taken",
+        }
+    }
 }
 
 impl Meters {
@@ -26,6 +57,32 @@ impl Meters {
         let place = Cause::ALL.iter().position(|other| *other == cause);
         // `ALL` holds every cause; a test of the identity module keeps it so.
         &self.refused[place.unwrap_or_default()]
+    }
+
+    /// Refusals of every cause.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (Cause, u64)> {
+        let counts = self.refused.iter().map(Counter::get);
+        Cause::ALL.into_iter().zip(counts)
+    }
+
+    /// The public listener is bound, or no longer.
+    pub(crate) fn set_listening(&self, listening: bool) {
+        self.listening.store(listening, Ordering::Relaxed);
+    }
+
+    /// Whether the public listener is bound.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    /// Files were read again.
+    pub(crate) fn reloaded(&self, reload: Reload) {
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
+    }
+
+    /// The last reload.
+    pub(crate) fn last_reload(&self) -> Option<Reload> {
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -184,11 +184,11 @@ mod tests {
     async fn health_follows_the_public_listener() {
         let (_folder, sources) = Sources::for_tests();
         assert_eq!(answer(&sources, &get("/healthz")).status(), 503);
-        sources.set_listening(true);
+        sources.meters.set_listening(true);
         let response = answer(&sources, &get("/healthz"));
         assert_eq!(response.status(), 200);
         assert_eq!(text(response).await, "ok\n");
-        sources.set_listening(false);
+        sources.meters.set_listening(false);
         assert_eq!(answer(&sources, &get("/healthz")).status(), 503);
     }
 
@@ -220,7 +220,10 @@ mod tests {
     #[tokio::test]
     async fn status_is_json_and_metrics_are_text() {
         let (_folder, sources) = Sources::for_tests();
-        sources.counters().refused(crate::identity::Cause::Revoked);
+        sources
+            .meters
+            .refused(crate::identity::Cause::Revoked)
+            .increment();
         let response = answer(&sources, &get("/status"));
         assert_eq!(response.headers()["content-type"], "application/json");
         let status: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();

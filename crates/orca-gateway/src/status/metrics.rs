@@ -13,52 +13,86 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn write(report: &Report, out: &mut String) -> fmt::Result {
+    head(out, "info", "gauge", "Version and mode.")?;
     let info = format!(
         "{{version=\"{}\",mode=\"{}\"}}",
         report.version, report.mode
     );
-    single(out, "info", "gauge", "Version and mode.", &info, 1)?;
-    single(
-        out,
-        "listening",
-        "gauge",
-        "Whether the public listener is bound.",
-        "",
-        i64::from(report.listening),
-    )?;
-    single(
-        out,
-        "upstream_up",
-        "gauge",
-        "Whether the application answered last time.",
-        "",
-        i64::from(report.upstream.up),
-    )?;
+    value(out, "info", &info, 1)?;
+    for (name, kind, help, figure) in figures(report) {
+        head(out, name, kind, help)?;
+        value(out, name, "", figure)?;
+    }
+    write_certificate(out, report)?;
+    write_lists(out, &report.authorities)?;
+    write_labelled(out, report)
+}
+
+type Figure = (&'static str, &'static str, &'static str, u64);
+
+fn figures(report: &Report) -> [Figure; 7] {
     let connections = &report.connections;
-    single(
+    [
+        (
+            "listening",
+            "gauge",
+            "Whether the public listener is bound.",
+            u64::from(report.listening),
+        ),
+        (
+            "upstream_up",
+            "gauge",
+            "Whether the application answered last time.",
+            u64::from(report.upstream.up),
+        ),
+        (
+            "connections_open",
+            "gauge",
+            "Connections open now.",
+            connections.open,
+        ),
+        (
+            "connections_total",
+            "counter",
+            "Connections accepted.",
+            connections.total,
+        ),
+        (
+            "connections_ended_total",
+            "counter",
+            "Connections ended because their certificate counts no longer.",
+            connections.ended,
+        ),
+        (
+            "handshakes_total",
+            "counter",
+            "TLS handshakes completed.",
+            report.handshakes,
+        ),
+        (
+            "requests_total",
+            "counter",
+            "Requests answered by the application.",
+            report.requests,
+        ),
+    ]
+}
+
+fn write_certificate(out: &mut String, report: &Report) -> fmt::Result {
+    let Some(certificate) = &report.certificate else {
+        return Ok(());
+    };
+    let name = "server_certificate_not_after_seconds";
+    head(
         out,
-        "connections_open",
+        name,
         "gauge",
-        "Connections open now.",
-        "",
-        connections.open,
+        "End of the server certificate, Unix time.",
     )?;
-    single(
-        out,
-        "connections_total",
-        "counter",
-        "Connections accepted.",
-        "",
-        connections.total,
-    )?;
-    single(
-        out,
-        "requests_total",
-        "counter",
-        "Requests read.",
-        "",
-        report.requests,
-    )?;
+    value(out, name, "", certificate.not_after_seconds)
+}
+
+fn write_labelled(out: &mut String, report: &Report) -> fmt::Result {
     head(
         out,
         "refusals_total",
@@ -66,24 +100,9 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         "Requests and handshakes that were not served, by cause.",
     )?;
     for (cause, count) in &report.refusals {
-        value(
-            out,
-            "refusals_total",
-            &format!("{{cause=\"{cause}\"}}"),
-            count,
-        )?;
+        let label = format!("{{cause=\"{cause}\"}}");
+        value(out, "refusals_total", &label, count)?;
     }
-    if let Some(certificate) = &report.certificate {
-        single(
-            out,
-            "server_certificate_not_after_seconds",
-            "gauge",
-            "End of the server certificate, Unix time.",
-            "",
-            certificate.not_after_seconds,
-        )?;
-    }
-    write_lists(out, &report.authorities)?;
     head(
         out,
         "log_lines_dropped_total",
@@ -91,18 +110,10 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         "Log lines that were lost.",
     )?;
     let dropped = &report.dropped_log_lines;
-    value(
-        out,
-        "log_lines_dropped_total",
-        "{log=\"event\"}",
-        dropped.event,
-    )?;
-    value(
-        out,
-        "log_lines_dropped_total",
-        "{log=\"access\"}",
-        dropped.access,
-    )?;
+    for (log, count) in [("event", dropped.event), ("access", dropped.access)] {
+        let label = format!("{{log=\"{log}\"}}");
+        value(out, "log_lines_dropped_total", &label, count)?;
+    }
     head(
         out,
         "alarm",
@@ -147,18 +158,6 @@ fn write_lists(out: &mut String, authorities: &[Authority]) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-fn single(
-    out: &mut String,
-    name: &str,
-    kind: &str,
-    help: &str,
-    labels: &str,
-    figure: impl fmt::Display,
-) -> fmt::Result {
-    head(out, name, kind, help)?;
-    value(out, name, labels, figure)
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {

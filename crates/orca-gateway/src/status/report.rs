@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::counters::{Counters, Reload};
 use crate::credentials::EXPIRING_DAYS;
 use crate::forward::Health;
 use crate::live::Live;
 use crate::log::EventLog;
+use crate::meters::{Meters, Reload};
 use crate::trust::{CrlReport, CrlState};
 
 /// Where a report comes from.
@@ -24,7 +24,7 @@ pub(crate) struct Sources {
     pub(crate) listen: SocketAddr,
     pub(crate) started: Timestamp,
     pub(crate) clock: Clock,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) health: Arc<Health>,
     /// `None` in HTTP mode.
     pub(crate) live: Option<Live>,
@@ -35,7 +35,7 @@ pub(crate) struct Sources {
 impl Sources {
     /// Whether the public listener is bound.
     pub(crate) fn is_listening(&self) -> bool {
-        self.counters.is_listening()
+        self.meters.is_listening()
     }
 }
 
@@ -51,6 +51,8 @@ pub(super) struct Report {
     pub(super) certificate: Option<Certificate>,
     pub(super) authorities: Vec<Authority>,
     pub(super) connections: Connections,
+    pub(super) handshakes: u64,
+    /// With an answer of the application.
     pub(super) requests: u64,
     pub(super) refusals: BTreeMap<&'static str, u64>,
     last_reload: Option<LastReload>,
@@ -101,6 +103,8 @@ pub(super) struct Crl {
 pub(super) struct Connections {
     pub(super) open: u64,
     pub(super) total: u64,
+    /// Ended because their certificate counts no longer.
+    pub(super) ended: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,7 +123,7 @@ impl Report {
     pub(super) fn new(sources: &Sources) -> Self {
         let now = sources.clock.now();
         let live = sources.live.as_ref().map(|live| live.borrow().clone());
-        let (open, total) = sources.counters.connections();
+        let meters = &sources.meters;
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION"),
             mode: match sources.config.mode {
@@ -142,14 +146,18 @@ impl Report {
                 .iter()
                 .map(Authority::new)
                 .collect(),
-            connections: Connections { open, total },
-            requests: sources.counters.requests(),
-            refusals: sources
-                .counters
+            connections: Connections {
+                open: meters.open.get(),
+                total: meters.connections.get(),
+                ended: meters.ended.get(),
+            },
+            handshakes: meters.handshakes.get(),
+            requests: meters.served.get(),
+            refusals: meters
                 .refusals()
                 .map(|(cause, count)| (cause.as_str(), count))
                 .collect(),
-            last_reload: sources.counters.last_reload().map(LastReload::from),
+            last_reload: meters.last_reload().map(LastReload::from),
             dropped_log_lines: DroppedLines {
                 event: sources.log.dropped(),
                 access: sources.access_log.dropped(),
@@ -249,20 +257,12 @@ impl Sources {
             listen: "[::]:8000".parse().unwrap(),
             started: clock.now(),
             clock,
-            counters: Arc::default(),
+            meters: Arc::default(),
             health: Arc::default(),
             live: None,
             log: EventLog::open(&target("events"), clock, TimeZone::UTC, lang).unwrap(),
             access_log: AccessLog::open(&target("access"), TimeZone::UTC).unwrap(),
         };
         (folder, sources)
-    }
-
-    pub(super) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    pub(super) fn set_listening(&self, listening: bool) {
-        self.counters.set_listening(listening);
     }
 }
