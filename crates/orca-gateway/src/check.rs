@@ -6,7 +6,7 @@ mod places;
 use std::io::{self, Write};
 use std::path::Path;
 
-use orca_messages::{Finding, Lang, Localize, Text, Verdict, render, text};
+use orca_messages::{Finding, Lang, Localize, Verdict, render, text};
 use serde::Serialize;
 
 use crate::args::Format;

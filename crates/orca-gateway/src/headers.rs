@@ -262,13 +262,13 @@ mod tests {
         ClientFields::new("::ffff:10.0.0.7".parse().unwrap(), Scheme::Https, None)
     }
 
-    fn passed(request: http::request::Builder) -> Result<request::Parts, BadRequest> {
+    fn passed(request: request::Builder) -> Result<request::Parts, BadRequest> {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         to_upstream(&mut parts, &client())?;
         Ok(parts)
     }
 
-    fn from_host() -> http::request::Builder {
+    fn from_host() -> request::Builder {
         Request::get("/a?b").header("host", "weborca-server:8000")
     }
 
