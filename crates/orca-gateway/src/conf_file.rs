@@ -82,8 +82,7 @@ fn end_of_command(text: &str) -> usize {
     let mut quote = None;
     let mut escaped = false;
     let mut blank_before = true;
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
+    for (at, c) in text.char_indices() {
         match (quote, c) {
             _ if escaped => escaped = false,
             (None | Some('"'), '\\') => escaped = true,

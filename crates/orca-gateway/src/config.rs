@@ -229,7 +229,7 @@ struct Terms<'a> {
 impl<'a> Terms<'a> {
     fn new(path: &'a Path, file: &'a ConfFile) -> Self {
         Self {
-            folder: path.parent().unwrap_or(Path::new("")),
+            folder: path.parent().unwrap_or_else(|| Path::new("")),
             file,
             errors: Vec::new(),
         }

@@ -1,34 +1,37 @@
 //! Ports and folders.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use orca_messages::{Finding, Text, Verdict, text};
+use orca_messages::{Finding, Localize, Verdict, text};
 use rustix::fs::{Access, access};
 
+use super::failure;
 use crate::config::{Config, LogTarget};
+use crate::{listener, status};
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Whether both ports could be bound. Ports that a running gateway holds are no fault.
 pub(super) fn ports(config: &Config) -> Vec<Finding> {
     let running = config.status.is_some_and(is_gateway);
-    let listen = ("GATEWAY_LISTEN", config.listen);
-    let status = config.status.map(|address| ("GATEWAY_STATUS", address));
-    std::iter::once(listen)
-        .chain(status)
-        .map(|(key, address)| port(key, address, running))
-        .collect()
+    let mut findings = vec![match listener::bind(config.listen) {
+        Ok(_) => free("GATEWAY_LISTEN", config.listen),
+        Err(error) => taken("GATEWAY_LISTEN", config.listen, &error, running),
+    }];
+    if let Some(address) = config.status {
+        findings.push(match status::bind(address) {
+            Ok(_) => free("GATEWAY_STATUS", address),
+            Err(error) => taken("GATEWAY_STATUS", address, &error, running),
+        });
+    }
+    findings
 }
 
-fn port(key: &'static str, address: SocketAddr, running: bool) -> Finding {
-    let error = match TcpListener::bind(address) {
-        Ok(_) => return free(key, address),
-        Err(error) => error,
-    };
-    if running && error.kind() == io::ErrorKind::AddrInUse {
+fn taken(key: &str, address: SocketAddr, error: &dyn Localize, running: bool) -> Finding {
+    if running && error.id().ends_with("port-in-use") {
         return Finding::ok(
             "port-held-by-gateway",
             text!(
@@ -37,34 +40,10 @@ fn port(key: &'static str, address: SocketAddr, running: bool) -> Finding {
             ),
         );
     }
-    Finding::failure(
-        "port-unusable",
-        text!(
-            "{key}のアドレス{address}を使用できません({error})。",
-            "cannot listen on {address} ({key}): {error}"
-        ),
-        port_remedy(key, error.kind()),
-    )
+    failure(error)
 }
 
-fn port_remedy(key: &'static str, error: io::ErrorKind) -> Text {
-    match error {
-        io::ErrorKind::PermissionDenied => text!(
-            "1024未満のポートにはroot権限が必要です。{key}に1024以上のポートを設定してください。",
-            "ports below 1024 need root; set {key} to a port from 1024 on"
-        ),
-        io::ErrorKind::AddrInUse => text!(
-            "ss -ltnp でそのポートを使用しているプログラムを確認し、停止するか、{key}に別のポートを設定してください。WebORCA自身が同じポートを使用している場合は、HTTP_PORT=8001 に変更してください。",
-            "find the program with ss -ltnp and stop it, or set {key} to another port; if it is WebORCA itself, move it with HTTP_PORT=8001"
-        ),
-        _ => text!(
-            "このサーバのアドレスか確認してください。",
-            "check that it is an address of this machine"
-        ),
-    }
-}
-
-fn free(key: &'static str, address: SocketAddr) -> Finding {
+fn free(key: &str, address: SocketAddr) -> Finding {
     Finding::ok(
         "port-free",
         text!(
@@ -148,13 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_a_failure_with_the_way_out() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let finding = port("GATEWAY_LISTEN", taken.local_addr().unwrap(), false);
-        assert_eq!(finding.id, "port-unusable");
-        assert!(finding.remedy.unwrap().en.contains("ss -ltnp"));
-        let finding = port("GATEWAY_LISTEN", taken.local_addr().unwrap(), true);
-        assert_eq!(finding.id, "port-held-by-gateway");
+    fn a_taken_port_is_a_failure_unless_a_gateway_holds_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let error = status::bind(address).unwrap_err();
+        let finding = |running| taken("GATEWAY_STATUS", address, &error, running);
+        assert_eq!(finding(false).id, "status-port-in-use");
+        assert_eq!(finding(true).id, "port-held-by-gateway");
     }
 
     #[test]
