@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::clock::Clock;
+use crate::conf_file::Peculiarity;
 use crate::config::{self, Config, Mode, Reading, WEBORCA_CONF};
 use crate::connector::Connector;
 
@@ -124,20 +125,7 @@ fn about_lines(reading: &Reading) -> Vec<Finding> {
             "the configuration file is {path}"
         ),
     );
-    let odd = reading.left_alone.iter().map(|odd| {
-        let (line, shown) = (odd.line, render::one_line(&odd.text));
-        Finding::warning(
-            "line-left-alone",
-            text!(
-                "設定ファイルの{line}行目は単純な「キー=値」ではないため、読み飛ばしました: {shown}",
-                "line {line} of the configuration file is no plain KEY=VALUE and was left alone: {shown}"
-            ),
-            text!(
-                "orca-gatewayの設定でなければ、対処は不要です。",
-                "nothing, unless it was meant for orca-gateway"
-            ),
-        )
-    });
+    let odd = reading.left_alone.iter().map(Peculiarity::finding);
     std::iter::once(read).chain(odd).collect()
 }
 

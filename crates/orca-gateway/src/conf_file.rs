@@ -4,6 +4,8 @@
 //! comments, quotes and backslashes, `export`. Everything else is a [`Peculiarity`], and whoever reads
 //! the file decides whether it matters.
 
+use orca_messages::{Finding, text};
+
 /// One `KEY=VALUE`, quotes and backslashes already removed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Assignment {
@@ -28,6 +30,22 @@ impl Peculiarity {
             let after = self.text[start + key.len()..].chars().next();
             !before.is_some_and(is_name) && !after.is_some_and(is_name)
         })
+    }
+
+    /// For the log. The line itself stays out of it: it may hold a password of the application.
+    pub(crate) fn finding(&self) -> Finding {
+        let line = self.line;
+        Finding::warning(
+            "line-left-alone",
+            text!(
+                "設定ファイルの{line}行目は「キー=値」の形ではないため、無視します。",
+                "line {line} of the configuration file is no plain assignment and is left alone",
+            ),
+            text!(
+                "orca-gatewayの設定であれば「キー=値」の形に直してください。",
+                "if it is meant for orca-gateway, write it as KEY=VALUE",
+            ),
+        )
     }
 }
 

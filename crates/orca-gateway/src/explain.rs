@@ -10,7 +10,7 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use orca_messages::{Lang, Text, render};
+use orca_messages::{Lang, render};
 use orca_pki::certificate::Certificate;
 use rustls::crypto::aws_lc_rs;
 use serde::Serialize;

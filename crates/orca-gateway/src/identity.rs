@@ -40,11 +40,6 @@ impl ClientIdentity {
         self.verified.certificate().fingerprint()
     }
 
-    /// The key that signed the certificate; with the serial it names the certificate in the world.
-    pub(crate) fn issuer_key(&self) -> KeyId {
-        self.verified.issuer_key()
-    }
-
     /// Every certificate of the path that can be revoked, as issuer key and serial.
     pub(crate) fn issued(&self) -> &[(KeyId, SerialNumber)] {
         self.verified.issued()

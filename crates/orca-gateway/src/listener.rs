@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
+use crate::meters::Meters;
 use crate::shutdown::Phase;
 
 /// Connections that wait to be accepted.
@@ -106,12 +107,9 @@ pub(crate) async fn accept(
             accepted = next(&listener, &places) => {
                 if let Some((tcp, remote, place)) = accepted {
                     let front = front.clone();
-                    front.office.meters.connections.increment();
-                    front.office.meters.open.increment();
                     tracker.spawn(async move {
-                        let meters = Arc::clone(&front.office.meters);
+                        let _open = Open::new(&front.office.meters);
                         front.connection(tcp, remote).await;
-                        meters.open.decrement();
                         drop(place);
                     });
                 }
@@ -126,6 +124,23 @@ pub(crate) async fn accept(
         _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
     }
     Ok(())
+}
+
+/// Counts a connection as open until it is dropped, whatever happens to it.
+struct Open(Arc<Meters>);
+
+impl Open {
+    fn new(meters: &Arc<Meters>) -> Self {
+        meters.connections.increment();
+        meters.open.increment();
+        Self(Arc::clone(meters))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.decrement();
+    }
 }
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);

@@ -25,6 +25,7 @@ mod live;
 mod log;
 mod meters;
 mod reload;
+mod run;
 mod session;
 mod shutdown;
 mod startup_log;
@@ -35,7 +36,66 @@ mod trust;
 mod upgrade;
 mod upstream;
 
-fn main() {}
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use orca_messages::{Lang, Localize, render};
+
+use args::{Args, Format, Stop, Task};
+use clock::Clock;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match args::parse(arguments, |name| std::env::var(name).ok()) {
+        Ok(args) => act(args),
+        Err(Stop::Print(text)) => print(&text),
+        Err(Stop::Usage(lang, error)) => complain(&[Box::new(error)], lang),
+    }
+}
+
+fn act(args: Args) -> ExitCode {
+    let path = args.conf.unwrap_or_else(config::default_path);
+    if let Task::Check(format) = args.task {
+        return check(&path, format, args.lang);
+    }
+    let reading = match config::read(&path) {
+        Ok(reading) => reading,
+        Err(error) => return complain(&[Box::new(error)], args.lang),
+    };
+    match run::run(reading, Clock::system()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(troubles) => complain(&troubles, args.lang),
+    }
+}
+
+fn check(path: &Path, format: Format, lang: Lang) -> ExitCode {
+    let findings = check::findings(path, Clock::system());
+    // A closed pipe is nobody's trouble.
+    let _ = check::print(&findings, format, lang, &mut std::io::stdout().lock());
+    if check::any_failed(&findings) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// A closed pipe is nobody's trouble.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn complain(troubles: &[Box<dyn Localize>], lang: Lang) -> ExitCode {
+    let mut stderr = std::io::stderr().lock();
+    let mut code = 1;
+    for trouble in troubles {
+        let _ = writeln!(stderr, "{}", render::error(trouble.as_ref(), lang));
+        code = trouble.exit_code();
+    }
+    ExitCode::from(code)
+}
 
 #[cfg(test)]
 #[path = "../tests/gateway/mod.rs"]

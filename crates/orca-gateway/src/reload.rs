@@ -18,6 +18,7 @@ use crate::credentials::{Credentials, CredentialsError};
 use crate::crl_store::{CrlStore, Offered, StateError};
 use crate::live::{Live, Snapshot};
 use crate::log::EventLog;
+use crate::meters::{Meters, Reload, ReloadOutcome};
 use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
 use watched::Watched;
@@ -50,28 +51,58 @@ pub(crate) struct Keeper {
     alarms: Vec<CrlState>,
     polls: u32,
     clock: Clock,
+    meters: Arc<Meters>,
     log: EventLog,
 }
 
+/// The credentials, and the state of their files just before they were read.
+pub(crate) struct Loaded {
+    credentials: Credentials,
+    watched: Watched,
+}
+
+impl Loaded {
+    /// Reads the three files for the first time.
+    ///
+    /// # Errors
+    /// Everything that keeps them from being used.
+    pub(crate) fn from_files(files: &HttpsFiles) -> Result<Self, Vec<CredentialsError>> {
+        let mut watched = Watched::new([&files.server_crt, &files.server_pem, &files.ca_crt]);
+        watched.take();
+        Ok(Self {
+            credentials: Credentials::load(files)?,
+            watched,
+        })
+    }
+
+    /// What was read.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+}
+
 impl Keeper {
-    /// Everything for the first time; the credentials were loaded by the start.
+    /// Everything for the first time.
     ///
     /// # Errors
     /// The state folder cannot be used, or the list's address is none this version can read.
     pub(crate) fn start(
         config: &Config,
         files: &HttpsFiles,
-        credentials: Credentials,
+        loaded: Loaded,
         clock: Clock,
+        meters: Arc<Meters>,
         log: EventLog,
     ) -> Result<(Self, Live), StartError> {
+        let Loaded {
+            credentials,
+            watched: watched_credentials,
+        } = loaded;
         let crl_path = match &files.ca_crl {
             CrlSource::File(path) => path.clone(),
             CrlSource::Url(address) => return Err(StartError::CrlAddress(address.clone())),
         };
         let mut watched_crl = Watched::new([&crl_path]);
-        let watched_credentials =
-            Watched::new([&files.server_crt, &files.server_pem, &files.ca_crt]);
         watched_crl.take();
         let mut store = CrlStore::open(&config.state)?;
         for finding in store.recall(credentials.authorities()) {
@@ -101,9 +132,9 @@ impl Keeper {
             alarms: Vec::new(),
             polls: 0,
             clock,
+            meters,
             log,
         };
-        keeper.watched_credentials.take();
         keeper.raise_alarms();
         Ok((keeper, live))
     }
@@ -149,7 +180,8 @@ impl Keeper {
         };
         let lost = lost_authorities(self.credentials.authorities(), credentials.authorities());
         if !lost.is_empty() && asked == Asked::ByChange {
-            return self.log.finding(&fewer_authorities(&lost));
+            self.log.finding(&fewer_authorities(&lost));
+            return self.note(ReloadOutcome::Kept);
         }
         for finding in self.store.recall(credentials.authorities()) {
             self.log.finding(&finding);
@@ -169,6 +201,12 @@ impl Keeper {
                 "the new certificate, key and CA certificates are in force",
             ),
         ));
+        self.note(ReloadOutcome::Taken);
+    }
+
+    fn note(&self, outcome: ReloadOutcome) {
+        let at = self.clock.now();
+        self.meters.reloaded(Reload { at, outcome });
     }
 
     fn keep_credentials(&self, errors: &[CredentialsError]) {
@@ -186,6 +224,7 @@ impl Keeper {
                 "mend what the lines above say; the files are read again when they change",
             ),
         ));
+        self.note(ReloadOutcome::Kept);
     }
 
     fn reload_list(&mut self, missing: Missing) {

@@ -34,9 +34,9 @@ pub(crate) struct Office {
     pub(crate) choices: Choices,
     pub(crate) client_auth: ClientAuth,
     pub(crate) clock: Clock,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
     pub(crate) log: EventLog,
-    pub(crate) meters: Arc<Meters>,
     pub(crate) names: links::NameLog,
     pub(crate) pages: Pages,
 }

@@ -1,11 +1,18 @@
 //! How the gateway ends: first what is under way, then tunnels, then everything.
 
+use std::io;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::reload::Hangup;
+
 /// Tunnels have no end of their own; they get this long.
-pub(crate) const TUNNELS: Duration = Duration::from_secs(5);
+const TUNNELS: Duration = Duration::from_secs(5);
 /// Requests under way get this long in all.
-pub(crate) const REQUESTS: Duration = Duration::from_secs(30);
+const REQUESTS: Duration = Duration::from_secs(30);
 
 /// Where in its life the gateway is; it only goes on.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -18,4 +25,59 @@ pub(crate) enum Phase {
     EndingTunnels,
     /// Everything is closed.
     Ended,
+}
+
+/// The signals that mean something to us.
+pub(crate) struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From now on they are ours; needs a runtime.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Reloads on SIGHUP until SIGTERM or SIGINT, then leads through the phases. A second one ends
+    /// everything at once. Returns when nobody listens to the phases any more.
+    pub(crate) async fn keep(
+        mut self,
+        phase: &watch::Sender<Phase>,
+        mut reload: impl FnMut(Hangup),
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => reload(Hangup),
+                _ = self.interrupt.recv() => break,
+                _ = self.terminate.recv() => break,
+                () = phase.closed() => return,
+            }
+        }
+        let start = Instant::now();
+        for (next, until) in [(Phase::Draining, TUNNELS), (Phase::EndingTunnels, REQUESTS)] {
+            phase.send_replace(next);
+            tokio::select! {
+                () = phase.closed() => return,
+                () = self.asked_to_end() => break,
+                () = sleep_until(start + until) => {}
+            }
+        }
+        phase.send_replace(Phase::Ended);
+    }
+
+    async fn asked_to_end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

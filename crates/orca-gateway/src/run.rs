@@ -1,0 +1,300 @@
+//! The life of the gateway: start in order, serve, end in order.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use jiff::tz::TimeZone;
+use orca_messages::{Finding, Localize, Text, render, text};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+
+use crate::access_log::AccessLog;
+use crate::clock::Clock;
+use crate::config::{Config, HttpsFiles, Mode, Reading};
+use crate::connection::Front;
+use crate::connector::Connector;
+use crate::credentials::CredentialsError;
+use crate::explain::Pages;
+use crate::forward::{Forwarder, Health};
+use crate::links::NameLog;
+use crate::listener;
+use crate::live::Live;
+use crate::log::EventLog;
+use crate::meters::Meters;
+use crate::reload::{Hangup, Keeper, Loaded};
+use crate::session::Office;
+use crate::shutdown::{Phase, Signals};
+use crate::startup_log;
+use crate::status::{self, Sources};
+
+/// Everything that keeps the gateway from running; it stands in the event log already.
+pub(crate) type Troubles = Vec<Box<dyn Localize>>;
+
+/// Starts, and serves until a signal ends it.
+///
+/// # Errors
+/// What keeps it from starting.
+pub(crate) fn run(reading: Reading, clock: Clock) -> Result<(), Troubles> {
+    let zone = TimeZone::system();
+    let log = EventLog::open(&reading.log, clock, zone.clone(), reading.lang)
+        .map_err(|error| vec![Box::new(error) as Box<dyn Localize>])?;
+    let outcome = Gateway::start(reading, clock, zone, &log).and_then(|gateway| {
+        gateway
+            .serve()
+            .map_err(|error| told(&log, RuntimeError(error)))
+    });
+    log.flush();
+    outcome
+}
+
+/// Ready to serve.
+struct Gateway {
+    config: Config,
+    connector: Connector,
+    keeper: Option<Keeper>,
+    listener: TcpListener,
+    live: Option<Live>,
+    office: Arc<Office>,
+    status: Option<TcpListener>,
+}
+
+impl Gateway {
+    /// In the order of the original's log: the three files, the mode, then whatever is wrong.
+    fn start(
+        reading: Reading,
+        clock: Clock,
+        zone: TimeZone,
+        log: &EventLog,
+    ) -> Result<Self, Troubles> {
+        startup_log::files(log, &reading.keys);
+        for left_alone in &reading.left_alone {
+            log.finding(&left_alone.finding());
+        }
+        let config = reading.config.map_err(|errors| {
+            errors
+                .into_iter()
+                .flat_map(|error| told(log, error))
+                .collect::<Troubles>()
+        })?;
+        let meters = Arc::new(Meters::default());
+        let access_log = AccessLog::open(&config.access_log, zone.clone());
+        let office = Arc::new(Office {
+            access_log: access_log.map_err(|error| told(log, error))?,
+            choices: Default::default(),
+            client_auth: config.client_auth,
+            clock,
+            meters: Arc::clone(&meters),
+            lang: config.lang,
+            log: log.clone(),
+            names: NameLog::default(),
+            pages: Pages::new(config.support.clone(), zone),
+        });
+        let (keeper, live) = match &config.mode {
+            Mode::Http => {
+                startup_log::mode(log, &config.mode);
+                (None, None)
+            }
+            Mode::Https(files) => {
+                let (keeper, live) = trust(files, &config, &office)?;
+                (Some(keeper), Some(live))
+            }
+        };
+        let ca_crt = match &config.mode {
+            Mode::Http => None,
+            Mode::Https(files) => Some(files.ca_crt.as_path()),
+        };
+        let connector =
+            Connector::new(&config.upstream, ca_crt).map_err(|error| told(log, error))?;
+        let status = config.status.map(status::bind).transpose();
+        let status = status.map_err(|error| told(log, error))?;
+        let listener = listener::bind(config.listen).map_err(|error| told(log, error))?;
+        Ok(Self {
+            config,
+            connector,
+            keeper,
+            listener,
+            live,
+            office,
+            status,
+        })
+    }
+
+    /// Serves until a signal; this thread keeps the signals and the status page.
+    fn serve(mut self) -> io::Result<()> {
+        let runtime = runtime()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
+        let local = self.listener.local_addr()?;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let health = Arc::new(Health::default());
+        let workers = self.spawn_workers(&phases, &health)?;
+        let (hangups, received) = mpsc::channel();
+        let keeper = spawn_keeper(self.keeper.take(), received)?;
+        let office = Arc::clone(&self.office);
+        office.meters.set_listening(true);
+        if let Some(listener) = self.status.take() {
+            let sources = Arc::new(self.into_sources(local, health));
+            runtime.spawn(status::serve(listener, sources));
+        }
+        office.log.finding(&listening(&local.to_string()));
+        runtime.block_on(signals.keep(&phase, |hangup| reload(&office, &hangups, hangup)));
+        office.meters.set_listening(false);
+        for worker in workers {
+            join(worker)?;
+        }
+        drop(hangups);
+        join(keeper)?;
+        office.access_log.flush();
+        Ok(())
+    }
+
+    /// Every worker has its own event loop and its own connections to the application, so that a
+    /// request never changes threads; they share the listener.
+    fn spawn_workers(
+        &self,
+        phases: &watch::Receiver<Phase>,
+        health: &Arc<Health>,
+    ) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+        let places = Arc::new(Semaphore::new(listener::connection_limit()));
+        (0..self.config.workers.get())
+            .map(|number| {
+                let listener = self.listener.try_clone()?;
+                let (phase, live, places) =
+                    (phases.clone(), self.live.clone(), Arc::clone(&places));
+                let (office, connector, health) = (
+                    Arc::clone(&self.office),
+                    self.connector.clone(),
+                    Arc::clone(health),
+                );
+                thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(move || {
+                        let forwarder = Forwarder::new(connector, health, office.log.clone());
+                        let front = Front {
+                            office,
+                            forwarder,
+                            live,
+                            phase,
+                        };
+                        runtime()?.block_on(listener::accept(listener, front, places))
+                    })
+            })
+            .collect()
+    }
+
+    fn into_sources(self, listen: std::net::SocketAddr, health: Arc<Health>) -> Sources {
+        Sources {
+            config: self.config,
+            listen,
+            started: self.office.clock.now(),
+            clock: self.office.clock,
+            meters: Arc::clone(&self.office.meters),
+            health,
+            live: self.live,
+            log: self.office.log.clone(),
+            access_log: self.office.access_log.clone(),
+        }
+    }
+}
+
+/// Credentials, state folder and revocation lists.
+fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper, Live), Troubles> {
+    let log = &office.log;
+    let loaded = Loaded::from_files(files);
+    let missing = |errors: &Vec<CredentialsError>| {
+        errors
+            .iter()
+            .any(|error| matches!(error, CredentialsError::Missing { .. }))
+    };
+    // The original names no mode where a file is missing: it does not come that far.
+    if !loaded.as_ref().is_err_and(missing) {
+        startup_log::mode(log, &config.mode);
+    }
+    let loaded = loaded.map_err(|errors| {
+        startup_log::unusable(log, &errors);
+        let boxed = errors.into_iter().map(|error| Box::new(error) as _);
+        boxed.collect::<Troubles>()
+    })?;
+    startup_log::warnings(log, loaded.credentials(), office.clock.now());
+    let meters = Arc::clone(&office.meters);
+    Keeper::start(config, files, loaded, office.clock, meters, log.clone())
+        .map_err(|error| told(log, error))
+}
+
+/// SIGHUP: logs by their names again (logrotate), then everything else.
+fn reload(office: &Office, hangups: &Sender<Hangup>, hangup: Hangup) {
+    for reopened in [office.log.reopen(), office.access_log.reopen()] {
+        if let Err(error) = reopened {
+            office.log.trouble(&error);
+        }
+    }
+    // In HTTP mode nobody receives it.
+    let _ = hangups.send(hangup);
+}
+
+fn spawn_keeper(
+    keeper: Option<Keeper>,
+    hangups: Receiver<Hangup>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || {
+            if let Some(keeper) = keeper {
+                keeper.run(&hangups);
+            }
+            Ok(())
+        })
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("a thread of the gateway has failed")))
+}
+
+fn listening(address: &str) -> Finding {
+    Finding::ok(
+        "listening",
+        text!("{address} で待ち受けています。", "listening on {address}"),
+    )
+}
+
+fn told(log: &EventLog, trouble: impl Localize + 'static) -> Troubles {
+    log.trouble(&trouble);
+    vec![Box::new(trouble)]
+}
+
+/// The system refused threads, event loops or signals.
+#[derive(Debug, thiserror::Error)]
+#[error("the system refuses: {0}")]
+struct RuntimeError(io::Error);
+
+impl Localize for RuntimeError {
+    fn id(&self) -> &'static str {
+        "system-refuses"
+    }
+
+    fn message(&self) -> Text {
+        let cause = render::one_line(&self.0.to_string());
+        text!(
+            "システムの資源を利用できません({cause})。",
+            "the system refuses threads, event loops or signals: {cause}",
+        )
+    }
+
+    fn remedy(&self) -> Text {
+        text!(
+            "メモリと、プロセス数やファイル数の制限(ulimit)を確認してください。",
+            "check memory and the limits of processes and files (ulimit)",
+        )
+    }
+}
