@@ -1,6 +1,7 @@
 //! The authority. Each flow is told here, in one function, from beginning to end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -74,10 +75,10 @@ impl Authority {
         let period = crl_period(&ca, defaults.crl_validity, now);
         let crl = CertificateRevocationList::sign(&ca, &key, CrlNumber(1), period, [])?;
 
-        let parent = place.folder().parent().unwrap_or_else(|| Path::new("/"));
-        delivery::make_folder(parent, place.owner)?;
-        delivery::sweep_staging(parent, now);
-        let staging = delivery::staging_folder(parent)?;
+        let workplace = staging_place(&place);
+        delivery::make_folder(workplace, place.owner)?;
+        delivery::sweep_staging(workplace, now);
+        let staging = delivery::staging_folder(workplace)?;
         Custody::in_folder(staging.path()).create(&key, place.owner)?;
         delivery::replace(&staging.path().join(REGISTER), b"", 0o600, place.owner)?;
         let mut store = SqliteStore::create(&staging.path().join(REGISTER))?;
@@ -317,7 +318,6 @@ impl Authority {
 
     /// Files of this CA that other users of the machine could read.
     pub fn exposed_files(&self) -> Vec<PathBuf> {
-        use std::os::unix::fs::PermissionsExt as _;
         let files = [CA_KEY, SEALING_KEY].map(|name| self.place.beside(name));
         let folder = self.place.folder().to_owned();
         files
@@ -487,33 +487,49 @@ fn random_number() -> Result<u32, Error> {
     Ok(u32::from_be_bytes(octets))
 }
 
-/// Moves the finished folder to its name in one step. Where the folder exists and holds other
-/// things (a configuration named by `--config`), the files go one by one, the configuration last:
-/// its presence is what makes a CA.
+/// Where a CA is built: on the file system it will lie on.
+fn staging_place(place: &Place) -> &Path {
+    let folder = place.folder();
+    if folder.exists() {
+        folder
+    } else {
+        folder.parent().unwrap_or_else(|| Path::new("/"))
+    }
+}
+
+/// Moves the finished folder to its name in one step. Where the folder exists already (a
+/// configuration named by `--config`), the files go one by one, the configuration last: its
+/// presence is what makes a CA.
 fn move_into_place(staging: &tempfile::TempDir, place: &Place) -> Result<(), Error> {
     let folder = place.folder();
     let failed = |source| Error::Io {
         path: folder.to_owned(),
         source,
     };
-    let is_default_name = place.config.file_name().is_some_and(|name| name == CONFIG);
-    if is_default_name && fs::rename(staging.path(), folder).is_ok() {
+    if !folder.exists() && place.config.file_name().is_some_and(|name| name == CONFIG) {
+        match fs::rename(staging.path(), folder) {
+            Ok(()) => {}
+            // Another init was quicker.
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                return Err(Error::CaExists {
+                    config: place.config.clone(),
+                });
+            }
+            Err(source) => return Err(failed(source)),
+        }
         return delivery::sync_folder(folder.parent().unwrap_or_else(|| Path::new("/")));
     }
     delivery::make_folder(folder, place.owner)?;
+    if place.is_default() {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
     for name in [REGISTER, SEALING_KEY, CA_KEY, CONFIG] {
         let target = if name == CONFIG {
             place.config.clone()
         } else {
             folder.join(name)
         };
-        match fs::hard_link(staging.path().join(name), &target) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::CaExists { config: target });
-            }
-            Err(source) => return Err(failed(source)),
-        }
+        delivery::move_new(&staging.path().join(name), &target)?;
     }
     delivery::sync_folder(folder)
 }

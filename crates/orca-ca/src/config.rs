@@ -240,9 +240,10 @@ impl Config {
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = MarkedYaml::load_from_str(text).map_err(|scan| {
+            let line = scan.marker().line();
             error(
-                scan.marker().line(),
-                ConfigProblem::Syntax(scan.info().to_owned()),
+                line,
+                syntax_problem(scan.info(), text.lines().nth(line.saturating_sub(1))),
             )
         })?;
         let mut config = Self::defaults(place);
@@ -347,6 +348,15 @@ impl Config {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The parser finds a key that stands twice itself; of that a person is told in their own words.
+fn syntax_problem(info: &str, line: Option<&str>) -> ConfigProblem {
+    let key = line.and_then(|line| line.trim_start_matches([' ', ':']).split_once(':'));
+    match key {
+        Some((key, _)) if info.contains("duplicated key") => ConfigProblem::Doubled(key.to_owned()),
+        _ => ConfigProblem::Syntax(info.to_owned()),
     }
 }
 
@@ -554,6 +564,10 @@ mod tests {
         );
         assert_eq!(
             problem(":p12: compat\np12: modern\n"),
+            (2, "config-doubled-key")
+        );
+        assert_eq!(
+            problem(":p12: compat\n:p12: modern\n"),
             (2, "config-doubled-key")
         );
         assert_eq!(problem("- a\n- b\n"), (1, "config-type"));

@@ -137,7 +137,7 @@ fn sweep_names(
 }
 
 /// Beginning of the names of unfinished CA folders.
-const STAGING: &str = ".orca_catool-";
+pub(crate) const STAGING: &str = ".orca_catool-";
 
 /// An empty folder of mode 0700 in which a CA is built; dropped, it vanishes.
 ///
@@ -152,6 +152,25 @@ pub fn staging_folder(parent: &Path) -> Result<tempfile::TempDir, Error> {
             path: parent.to_owned(),
             source,
         })
+}
+
+/// Moves a file to a name that must be free.
+///
+/// # Errors
+/// The name is taken, or the folder cannot be written.
+pub fn move_new(from: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Io {
+        path: to.to_owned(),
+        source,
+    };
+    let draft = tempfile::TempPath::try_from_path(from).map_err(failed)?;
+    match draft.persist_noclobber(to) {
+        Ok(()) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Error::CaExists {
+            config: to.to_owned(),
+        }),
+        Err(error) => Err(failed(error.error)),
+    }
 }
 
 /// Writes a whole file in place of whatever had its name.

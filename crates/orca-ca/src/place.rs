@@ -149,7 +149,8 @@ impl Place {
         }
     }
 
-    fn is_default(&self) -> bool {
+    /// Whether this is `.orca_catool` in a home, the folder that belongs to this tool alone.
+    pub fn is_default(&self) -> bool {
         self.folder()
             .file_name()
             .is_some_and(|name| name == ".orca_catool")
@@ -160,6 +161,15 @@ fn default_config(home: &Path) -> PathBuf {
     home.join(".orca_catool").join(CONFIG)
 }
 
+/// Nothing in it but what an unfinished `init` left.
 fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+    let is_staging = |name: &std::ffi::OsStr| {
+        name.to_str()
+            .is_some_and(|name| name.starts_with(crate::delivery::STAGING))
+    };
+    std::fs::read_dir(folder).map_or(true, |entries| {
+        entries
+            .flatten()
+            .all(|entry| is_staging(&entry.file_name()))
+    })
 }
