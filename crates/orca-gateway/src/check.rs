@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::args::Format;
 use crate::clock::Clock;
 use crate::conf_file::Peculiarity;
-use crate::config::{self, Config, Mode, Reading, WEBORCA_CONF};
+use crate::config::{self, Config, CrlUnusable, Mode, Reading, WEBORCA_CONF};
 use crate::connector::Connector;
 
 /// Looks at everything a start would look at, with the start's own loaders.
@@ -23,9 +23,17 @@ pub(crate) fn findings(conf: &Path, clock: Clock) -> Vec<Finding> {
     };
     let mut findings = about_lines(&reading);
     findings.extend(keys_shared(&reading));
+    if let Some(mode) = &reading.mode {
+        findings.push(told_mode(mode));
+    }
     match &reading.config {
-        Err(errors) => findings.extend(errors.iter().map(|error| failure(error))),
         Ok(config) => findings.extend(about_start(config, clock)),
+        Err(errors) => {
+            findings.extend(errors.iter().map(|error| failure(error)));
+            if let Some(Mode::Https(files)) = &reading.mode {
+                findings.extend(files::https(files, CrlUnusable::Warn, clock.now()));
+            }
+        }
     }
     findings.extend(places::log("GATEWAY_LOG", &reading.log));
     findings
@@ -159,7 +167,7 @@ fn keys_shared(reading: &Reading) -> Option<Finding> {
 }
 
 fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
-    let mut findings = vec![mode(config)];
+    let mut findings = Vec::new();
     let mut ca_crt = None;
     if let Mode::Https(files) = &config.mode {
         findings.extend(files::https(files, config.crl_unusable, clock.now()));
@@ -172,8 +180,8 @@ fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
     findings
 }
 
-fn mode(config: &Config) -> Finding {
-    match config.mode {
+fn told_mode(mode: &Mode) -> Finding {
+    match mode {
         Mode::Https(_) => Finding::ok(
             "mode-https",
             text!(
@@ -265,6 +273,13 @@ mod tests {
         let text = format!(
             "{QUIET}SERVER_CRT=/nowhere/s.crt\nSERVER_PEM=/nowhere/s.pem\nCA_CRT=/nowhere/ca.crt\n\
              GATEWAY_STATE=/dev/null/x\n"
+        );
+        let broken = format!("{text}GATEWAY_CLIENT_AUTH=sometimes\n");
+        let (_folder, findings) = in_conf("gw.conf", &broken);
+        assert_eq!(verdict_of(&findings, "bad-value"), Some(Verdict::Failure));
+        assert_eq!(
+            verdict_of(&findings, "file-missing"),
+            Some(Verdict::Failure)
         );
         let (_folder, findings) = in_conf("gw.conf", &text);
         let missing = findings.iter().filter(|f| f.id == "file-missing").count();

@@ -145,6 +145,8 @@ pub(crate) struct Reading {
     pub(crate) log: LogTarget,
     pub(crate) lang: Lang,
     pub(crate) keys: ServerKeys,
+    /// What the three keys mean, if they mean anything.
+    pub(crate) mode: Option<Mode>,
     /// Lines that are no plain assignment and touch no key of ours.
     pub(crate) left_alone: Vec<Peculiarity>,
     /// The configuration, or everything that is wrong with it; never an empty list.
@@ -191,7 +193,8 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
     let lang = terms
         .parsed("GATEWAY_LANG", "ja, en", |word| word.parse().ok())
         .unwrap_or(Lang::Ja);
-    let config = terms.config(&keys, log.clone(), lang);
+    let mode = terms.mode(&keys);
+    let config = terms.config(mode.clone(), log.clone(), lang);
     let mut errors = terms.errors;
     let config = match config {
         Some(config) if errors.is_empty() => Ok(config),
@@ -205,6 +208,7 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
         log,
         lang,
         keys,
+        mode,
         left_alone,
         config,
     }
@@ -235,8 +239,7 @@ impl<'a> Terms<'a> {
         }
     }
 
-    fn config(&mut self, keys: &ServerKeys, log: LogTarget, lang: Lang) -> Option<Config> {
-        let mode = self.mode(keys);
+    fn config(&mut self, mode: Option<Mode>, log: LogTarget, lang: Lang) -> Option<Config> {
         let upstream = self.upstream();
         let listen = self.listen();
         if upstream.as_ref().is_some_and(|to| to.is_at(listen)) {
