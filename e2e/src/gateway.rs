@@ -61,6 +61,13 @@ impl Conf {
         self
     }
 
+    fn value(&self, key: &str) -> Option<&str> {
+        let lines = self.lines.iter().rev();
+        lines
+            .filter_map(|line| line.split_once('='))
+            .find_map(|(name, value)| (name == key).then_some(value))
+    }
+
     /// `conf/jma-receipt.conf`.
     pub fn path(&self) -> PathBuf {
         self.root.join("conf/jma-receipt.conf")
@@ -145,13 +152,17 @@ impl Conf {
             format!("log:\n{log}console:\n{console}")
         };
         let address = process.listening(PUBLIC).with_context(told)?;
-        let status = process.listening(STATUS).with_context(told)?;
-        Ok(Gateway {
+        let gateway = Gateway {
             conf: self.clone(),
             address,
-            status,
+            status: match self.value("GATEWAY_STATUS") {
+                Some("none") => None,
+                _ => Some(process.listening(STATUS).with_context(told)?),
+            },
             process,
-        })
+        };
+        gateway.logged("[listening]")?;
+        Ok(gateway)
     }
 }
 
@@ -161,7 +172,7 @@ pub struct Gateway {
     conf: Conf,
     /// Where clients find it.
     pub address: SocketAddr,
-    status: SocketAddr,
+    status: Option<SocketAddr>,
     /// The process itself.
     pub process: Process,
 }
@@ -228,6 +239,6 @@ impl Gateway {
     ///
     /// When it does not answer.
     pub fn status(&self, path: &str) -> anyhow::Result<Response> {
-        http1::get(self.status, path)
+        http1::get(self.status.context("GATEWAY_STATUS=none")?, path)
     }
 }

@@ -133,13 +133,19 @@ impl Gateway {
         let (phase, phases) = watch::channel(Phase::Serving);
         let health = Arc::new(Health::default());
         let workers = self.spawn_workers(&phases, &health)?;
+        // The workers' own copies tell when the last of them has finished.
+        drop(phases);
         let (hangups, received) = mpsc::channel();
         let keeper = spawn_keeper(self.keeper.take(), received)?;
         let office = Arc::clone(&self.office);
         office.meters.set_listening(true);
-        if let Some(listener) = self.status.take() {
-            let sources = Arc::new(self.into_sources(local, health));
-            runtime.spawn(status::serve(listener, sources));
+        match self.status.take() {
+            Some(listener) => {
+                let sources = Arc::new(self.into_sources(local, health));
+                runtime.spawn(status::serve(listener, sources));
+            }
+            // A copy of the public listener that stayed open would let clients wait in vain.
+            None => drop(self),
         }
         office.log.finding(&listening(&local.to_string()));
         runtime.block_on(signals.keep(&phase, |hangup| reload(&office, &hangups, hangup)));

@@ -103,6 +103,7 @@ fn the_application_learns_who_it_is_and_cannot_be_deceived() -> anyhow::Result<(
     let gateway = site.gateway()?;
     let page = Curl::new(gateway.address, &user.ca())
         .with_p12(&user)?
+        .arg("--http1.1")
         .args(["--header", "X-Client-Cert-Subject: /CN=director"])
         .args(["--header", "x_client_cert_serial: 1"])
         .args(["--header", "X-Forwarded-For: 203.0.113.9"])

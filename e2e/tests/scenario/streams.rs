@@ -1,7 +1,10 @@
 //! Large bodies and long talks: streamed both ways, in little memory, and ended in good order.
 
+use std::io::BufReader;
 use std::io::Write;
+use std::time::Duration;
 
+use anyhow::Context;
 use orca_e2e::curl::Curl;
 use orca_e2e::http1;
 use orca_e2e::site::Site;
@@ -9,6 +12,7 @@ use orca_e2e::tls;
 use orca_e2e::tls::Identity;
 use orca_e2e::tls::TlsClient;
 use orca_e2e::tls::Version;
+use orca_e2e::wait;
 use rustix::process::Signal;
 use tokio_tungstenite::tungstenite;
 use tungstenite::Message;
@@ -101,10 +105,17 @@ fn a_websocket_talks_through_the_gateway() -> anyhow::Result<()> {
 }
 
 #[test]
-fn sigterm_drains() -> anyhow::Result<()> {
+fn sigterm_lets_the_request_under_way_finish_and_then_ends_at_once() -> anyhow::Result<()> {
+    for status in ["127.0.0.2:0", "none"] {
+        drains(status).with_context(|| format!("GATEWAY_STATUS={status}"))?;
+    }
+    Ok(())
+}
+
+fn drains(status: &str) -> anyhow::Result<()> {
     let site = Site::new()?;
     let user = site.client("user1")?;
-    let mut gateway = site.gateway()?;
+    let mut gateway = site.conf()?.set("GATEWAY_STATUS", status).start()?;
     let client = TlsClient::new(&user.ca(), Version::Tls13, Some(Identity::of(&user)?))?;
     let mut busy = client.connect(gateway.address)?;
     let request = tls::request(gateway.address, "/drip?count=20&ms=100", &[]);
@@ -115,16 +126,19 @@ fn sigterm_drains() -> anyhow::Result<()> {
 
     gateway.process.signal(Signal::TERM)?;
     tls::read_to_end(&mut idle)?;
-    orca_e2e::wait::until("new connections are refused", || {
+    wait::within(SOON, "new connections are refused", || {
         http1::connect(gateway.address).err()
     })?;
-    let response = http1::read(&mut std::io::BufReader::new(&mut busy))?;
+    let response = http1::read(&mut BufReader::new(&mut busy))?;
     assert_eq!(
         response.text().lines().count(),
         20,
         "the answer was cut off"
     );
-    let status = gateway.process.end()?;
+    let status = wait::within(SOON, "the end", || gateway.process.ended().transpose())??;
     assert!(status.success(), "{status}");
     Ok(())
 }
+
+/// Far below the half minute that a request under way is given.
+const SOON: Duration = Duration::from_secs(5);
