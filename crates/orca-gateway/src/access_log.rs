@@ -117,12 +117,8 @@ impl AccessLog {
 
     /// Writes the line of an entry that has no response to wait for.
     pub(crate) fn record(&self, entry: &Entry) {
-        let milliseconds = Timestamp::from_millisecond(entry.time.as_millisecond());
-        let time = milliseconds.unwrap_or(entry.time);
         let line = Line {
-            time: time
-                .display_with_offset(self.zone.to_offset(time))
-                .to_string(),
+            time: rfc3339(entry.time, &self.zone),
             client: &entry.peer,
             method: entry.request.as_ref().map(|(method, _)| method.as_str()),
             path: entry.request.as_ref().map(|(_, path)| path.as_str()),
@@ -161,6 +157,12 @@ impl AccessLog {
     pub(crate) fn dropped(&self) -> u64 {
         self.lines.dropped()
     }
+}
+
+/// With milliseconds and the offset of the zone (RFC 3339 §5.6).
+fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
+    let local = at.to_zoned_datetime(zone.clone());
+    local.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
 /// An entry whose line is written when it is dropped.
@@ -253,7 +255,7 @@ mod tests {
 
     fn entry(path: &str) -> Entry {
         let request = http::Request::get(path).body(()).unwrap();
-        let time = "2023-09-07T03:56:10.123456Z".parse().unwrap();
+        let time = "2023-09-07T03:56:10.100456Z".parse().unwrap();
         Entry::of_request(time, &peer(), &request.into_parts().0, None)
     }
 
@@ -266,7 +268,7 @@ mod tests {
         );
         assert_eq!(
             written(&folder, &log),
-            "{\"time\":\"2023-09-07T12:56:10.123+09:00\",\"client\":{\"address\":\"192.168.1.5\",\
+            "{\"time\":\"2023-09-07T12:56:10.100+09:00\",\"client\":{\"address\":\"192.168.1.5\",\
              \"issuer\":null,\"serial\":null,\"subject\":null,\"fingerprint\":null},\
              \"method\":\"GET\",\"path\":\"/api\",\"status\":200,\"cause\":\"upstream-down\"}\n"
         );

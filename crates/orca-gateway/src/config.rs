@@ -172,8 +172,9 @@ pub(crate) fn read(path: &Path) -> Result<Reading, ConfigError> {
         path: path.to_owned(),
         source,
     })?;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // Comments may be in any encoding; a value of ours that is not UTF-8 is refused below.
-    Ok(interpret(path, &String::from_utf8_lossy(&octets)))
+    Ok(interpret(&absolute, &String::from_utf8_lossy(&octets)))
 }
 
 /// Tells what the text of the file at `path` means.

@@ -196,7 +196,7 @@ impl Credentials {
 }
 
 /// A day in both languages, in local time.
-fn both_days(at: Timestamp) -> (String, String) {
+pub(crate) fn both_days(at: Timestamp) -> (String, String) {
     let zone = TimeZone::system();
     (
         render::date(at, &zone, Lang::Ja),

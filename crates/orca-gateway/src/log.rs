@@ -77,11 +77,6 @@ impl EventLog {
         self.line(&format!("{label}: {remedy}"));
     }
 
-    /// The language of the log.
-    pub(crate) fn lang(&self) -> Lang {
-        self.lang
-    }
-
     /// Opens the file anew by its name.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use orca_pki::verification::Authorities;
 
 use super::failure;
 use crate::config::{CrlSource, CrlUnusable, HttpsFiles};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, both_days};
 
 /// Certificate, key, authorities and revocation lists.
 pub(super) fn https(files: &HttpsFiles, unusable: CrlUnusable, now: Timestamp) -> Vec<Finding> {
@@ -122,19 +122,20 @@ fn unsupported(address: &str) -> crate::reload::StartError {
 
 fn state(crl: &Crl, unusable: CrlUnusable, now: Timestamp) -> Finding {
     let issuer = render::one_line(&crl.issuer().one_line());
-    let (number, entries, next) = (crl.number(), crl.len(), crl.next_update());
+    let (number, entries) = (crl.number(), crl.len());
+    let (ja, en) = both_days(crl.next_update());
     if crl.is_overdue(now) {
         let message = text!(
-            "CRL(発行者 {issuer}、番号{number})の期限({next})が切れています。",
-            "the CRL of {issuer}, number {number}, was due to be replaced by {next}"
+            "CRL(発行者 {issuer}、番号{number})の期限({ja})が切れています。",
+            "the CRL of {issuer}, number {number}, was due to be replaced by {en}"
         );
         return graded(unusable, "crl-overdue", message);
     }
     Finding::ok(
         "crl-good",
         text!(
-            "CRL(発行者 {issuer}、番号{number}、失効{entries}件)は{next}まで有効です。",
-            "the CRL of {issuer}, number {number}, {entries} revoked, is good until {next}"
+            "CRL(発行者 {issuer}、番号{number}、失効{entries}件)は{ja}まで有効です。",
+            "the CRL of {issuer}, number {number}, {entries} revoked, is good until {en}"
         ),
     )
 }
