@@ -191,8 +191,8 @@ fn no_certificate() -> Texts {
             press(),
             restart(),
             text!(
-                "選択画面が出ない場合は、証明書の再登録が必要です。管理者に連絡してください。",
-                "If nothing is offered, the certificate has to be installed again. Tell your administrator.",
+                "それでも選択画面が出ない場合は、証明書の再登録が必要です。管理者に連絡してください。",
+                "If nothing is offered even then, the certificate has to be installed again. Tell your administrator.",
             ),
         ],
     }
