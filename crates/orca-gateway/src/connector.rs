@@ -10,6 +10,7 @@ use orca_messages::{Localize, Text, text};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,6 +20,8 @@ use crate::config::{Upstream, UpstreamIdentity};
 
 /// An application that takes longer than this to accept a connection counts as down.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A connection to the application.
 pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
@@ -93,6 +96,11 @@ impl Connector {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         // Head and body leave in pieces; none of them may wait for an acknowledgement.
         stream.set_nodelay(true)?;
+        // A machine that was switched off never answers and never closes.
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE / 4);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         match &self.tls {
             None => Ok(Either::Left(stream)),
             Some((connector, name)) => {

@@ -204,6 +204,34 @@ async fn a_client_that_leaves_a_download_ends_the_connection_to_the_application(
     assert_eq!(proxy.access_lines()[0]["status"], 200);
 }
 
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_upload_arrives_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let early =
+                b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge";
+            stream.write_all(early).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        }
+    });
+    let proxy = Proxy::start(address).await;
+    let mut client = proxy.http2().await;
+    for _ in 0..20 {
+        let (chunks, body) = fed();
+        for _ in 0..200 {
+            chunks.send(Bytes::from_static(&[0; 16384])).unwrap();
+        }
+        let request = Request::post("http://a/").body(body).unwrap();
+        let answer = text(soon(client.send_request(request)).await.unwrap()).await;
+        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, "large".to_owned()));
+        drop(chunks);
+    }
+}
+
 /// An application that answers `answers` requests on a connection and closes it upon the next one,
 /// as if its patience had ended just then. Counts the requests it read.
 async fn impatient(answers: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
