@@ -97,7 +97,8 @@ impl Forge {
     pub fn odd_client(&self, name: &str, serial: u64) -> anyhow::Result<Identity> {
         let mut params = client_params(name, serial);
         // DER NULL under an enterprise number that nobody has.
-        let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 4_294_967_294, 7], vec![5, 0]);
+        let mut unknown =
+            CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 4_294_967_294, 7], vec![5, 0]);
         unknown.set_criticality(true);
         params.custom_extensions.push(unknown);
         self.sign(params)

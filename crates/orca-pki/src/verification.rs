@@ -439,3 +439,6 @@ impl ExtendedKeyUsageValidator for AnyPurpose {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
