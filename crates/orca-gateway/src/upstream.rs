@@ -20,6 +20,9 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(60);
 /// A connection that was idle this long may have been closed by the application just now.
 const DOUBTFUL_AFTER: Duration = Duration::from_secs(1);
 
+/// What is read ahead of a slow client, and the largest head of a response.
+const BUFFER: usize = 256 * 1024;
+
 /// Whose fault a failed exchange is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
@@ -110,7 +113,10 @@ impl Upstream {
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let stream = TokioIo::new(self.connector.connect().await?);
-        let (sender, connection) = http1::handshake(stream).await?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(stream)
+            .await?;
         // Its errors reach whoever waits for the response or reads the body.
         tokio::spawn(connection.with_upgrades());
         let mut lease = self.lease(sender);
