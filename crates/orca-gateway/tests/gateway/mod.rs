@@ -2,5 +2,6 @@
 
 mod forwarding;
 mod framing;
+mod https_upstream;
 mod proxy;
 mod websocket;
