@@ -1,5 +1,7 @@
 //! What the configuration file means: every key of ours with its default.
 
+mod terms;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -8,8 +10,9 @@ use std::path::{Path, PathBuf};
 use http::uri::{Authority, Scheme};
 use orca_messages::Lang;
 
-use crate::conf_file::{Assignment, ConfFile, Peculiarity};
+use crate::conf_file::{ConfFile, Peculiarity};
 use crate::config_error::ConfigError;
+use terms::Terms;
 
 /// Read where `--conf` names none, if it exists.
 pub(crate) const OWN_CONF: &str = "/opt/jma/weborca/conf/orca-gateway.conf";
@@ -17,7 +20,6 @@ pub(crate) const OWN_CONF: &str = "/opt/jma/weborca/conf/orca-gateway.conf";
 pub(crate) const WEBORCA_CONF: &str = "/opt/jma/weborca/conf/jma-receipt.conf";
 
 const LOG_FOLDER: &str = "/opt/jma/weborca/log";
-const MAX_WORKERS: usize = 1024;
 
 /// The three keys of the original that switch HTTPS on.
 pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
@@ -187,7 +189,7 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
         .cloned()
         .partition(|peculiarity| OUR_KEYS.iter().any(|key| peculiarity.mentions(key)));
     for Peculiarity { line, text } in touching {
-        terms.errors.push(ConfigError::NotPlain { line, text });
+        terms.refuse(ConfigError::NotPlain { line, text });
     }
     let keys = terms.server_keys();
     let log = terms.log_target("GATEWAY_LOG", default_log(path));
@@ -196,7 +198,7 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
         .unwrap_or(Lang::Ja);
     let mode = terms.mode(&keys);
     let config = terms.config(mode.clone(), log.clone(), lang);
-    let mut errors = terms.errors;
+    let mut errors = terms.into_errors();
     let config = match config {
         Some(config) if errors.is_empty() => Ok(config),
         _ => {
@@ -222,241 +224,6 @@ fn default_log(conf: &Path) -> PathBuf {
     } else {
         "jma-receipt-weborca.log"
     })
-}
-
-/// Reads values one by one and collects what is wrong with them.
-struct Terms<'a> {
-    folder: &'a Path,
-    file: &'a ConfFile,
-    errors: Vec<ConfigError>,
-}
-
-impl<'a> Terms<'a> {
-    fn new(path: &'a Path, file: &'a ConfFile) -> Self {
-        Self {
-            folder: path.parent().unwrap_or_else(|| Path::new("")),
-            file,
-            errors: Vec::new(),
-        }
-    }
-
-    fn config(&mut self, mode: Option<Mode>, log: LogTarget, lang: Lang) -> Option<Config> {
-        let upstream = self.upstream();
-        let listen = self.listen();
-        if upstream.as_ref().is_some_and(|to| to.is_at(listen)) {
-            self.errors.push(ConfigError::UpstreamIsSelf);
-        }
-        Some(Config {
-            listen,
-            client_auth: self
-                .parsed(
-                    "GATEWAY_CLIENT_AUTH",
-                    "explain, strict",
-                    |word| match word {
-                        "explain" => Some(ClientAuth::Explain),
-                        "strict" => Some(ClientAuth::Strict),
-                        _ => None,
-                    },
-                )
-                .unwrap_or(ClientAuth::Explain),
-            crl_unusable: self
-                .parsed("GATEWAY_CRL_UNUSABLE", "warn, refuse", |word| match word {
-                    "warn" => Some(CrlUnusable::Warn),
-                    "refuse" => Some(CrlUnusable::Refuse),
-                    _ => None,
-                })
-                .unwrap_or(CrlUnusable::Warn),
-            state: self
-                .path("GATEWAY_STATE")
-                .unwrap_or_else(|| PathBuf::from("/var/lib/orca-gateway")),
-            log,
-            access_log: self.log_target(
-                "GATEWAY_ACCESS_LOG",
-                Path::new(LOG_FOLDER).join("orca-gateway-access.log"),
-            ),
-            status: self.status(),
-            workers: self.workers(),
-            lang,
-            support: self.text("GATEWAY_SUPPORT").map(|a| a.value.clone()),
-            mode: mode?,
-            upstream: upstream?,
-        })
-    }
-
-    /// All three keys, or none of them.
-    fn mode(&mut self, keys: &ServerKeys) -> Option<Mode> {
-        let ServerKeys {
-            ca_crt,
-            server_crt,
-            server_pem,
-        } = keys.clone();
-        match (ca_crt, server_crt, server_pem) {
-            (None, None, None) => Some(Mode::Http),
-            (Some(ca_crt), Some(server_crt), Some(server_pem)) => Some(Mode::Https(HttpsFiles {
-                ca_crl: self.ca_crl(&ca_crt),
-                server_crt,
-                server_pem,
-                ca_crt,
-            })),
-            _ => {
-                let missing = SERVER_KEYS
-                    .into_iter()
-                    .zip(keys.in_order())
-                    .filter_map(|(key, path)| path.is_none().then_some(key))
-                    .collect();
-                self.errors.push(ConfigError::KeysIncomplete { missing });
-                None
-            }
-        }
-    }
-
-    fn ca_crl(&mut self, ca_crt: &Path) -> CrlSource {
-        let Some(assignment) = self.text("CA_CRL") else {
-            return CrlSource::File(ca_crt.with_file_name("ca.crl"));
-        };
-        if !assignment.value.contains("://") {
-            return CrlSource::File(self.folder.join(&assignment.value));
-        }
-        let is_http = assignment
-            .value
-            .parse::<http::Uri>()
-            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        if !is_http {
-            self.refuse(assignment, "FILE, http://…, https://…");
-        }
-        CrlSource::Url(assignment.value.clone())
-    }
-
-    fn listen(&mut self) -> SocketAddr {
-        self.parsed("GATEWAY_LISTEN", "[::]:8000, 192.168.1.100:8000", |word| {
-            word.parse().ok()
-        })
-        .unwrap_or_else(|| SocketAddr::from(([0; 8], 8000)))
-    }
-
-    fn upstream(&mut self) -> Option<Upstream> {
-        let expected = "http://127.0.0.1:8001, https://HOST:PORT";
-        let (scheme, authority) = self
-            .parsed("GATEWAY_UPSTREAM", expected, upstream_address)
-            .unwrap_or_else(|| (Scheme::HTTP, Authority::from_static("127.0.0.1:8001")));
-        let ca = self.path("GATEWAY_UPSTREAM_CA");
-        let crt = self.path("GATEWAY_UPSTREAM_CRT");
-        let pem = self.path("GATEWAY_UPSTREAM_PEM");
-        let identity = match (crt, pem) {
-            (None, None) => None,
-            (Some(crt), Some(pem)) => Some(UpstreamIdentity { crt, pem }),
-            _ => {
-                self.errors.push(ConfigError::UpstreamPairIncomplete);
-                return None;
-            }
-        };
-        Some(Upstream {
-            scheme,
-            authority,
-            ca,
-            identity,
-        })
-    }
-
-    fn status(&mut self) -> Option<SocketAddr> {
-        let expected = "127.0.0.1:9180, [::1]:9180, none";
-        self.parsed("GATEWAY_STATUS", expected, |word| {
-            if word == "none" {
-                return Some(None);
-            }
-            let address: SocketAddr = word.parse().ok()?;
-            address.ip().is_loopback().then_some(Some(address))
-        })
-        .unwrap_or_else(|| Some(SocketAddr::from(([127, 0, 0, 1], 9180))))
-    }
-
-    fn workers(&mut self) -> NonZeroUsize {
-        self.parsed("GATEWAY_WORKERS", "1 … 1024", |word| {
-            word.parse::<NonZeroUsize>()
-                .ok()
-                .filter(|workers| workers.get() <= MAX_WORKERS)
-        })
-        .unwrap_or_else(|| {
-            let available = std::thread::available_parallelism();
-            available.unwrap_or(NonZeroUsize::MIN)
-        })
-    }
-
-    fn server_keys(&mut self) -> ServerKeys {
-        ServerKeys {
-            ca_crt: self.path("CA_CRT"),
-            server_crt: self.path("SERVER_CRT"),
-            server_pem: self.path("SERVER_PEM"),
-        }
-    }
-
-    fn log_target(&mut self, key: &'static str, default: PathBuf) -> LogTarget {
-        match self.text(key).map(|assignment| assignment.value.as_str()) {
-            None => LogTarget::File(default),
-            Some("-") => LogTarget::Stdout,
-            Some(path) => LogTarget::File(self.folder.join(path)),
-        }
-    }
-
-    /// A path; a relative one starts in the folder of the configuration file.
-    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        let folder = self.folder;
-        self.text(key).map(|a| folder.join(&a.value))
-    }
-
-    fn parsed<T>(
-        &mut self,
-        key: &'static str,
-        expected: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        let assignment = self.text(key)?;
-        let value = parse(&assignment.value);
-        if value.is_none() {
-            self.refuse(assignment, expected);
-        }
-        value
-    }
-
-    fn text(&mut self, key: &'static str) -> Option<&'a Assignment> {
-        let assignment = self.file.get(key)?;
-        let unclean = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-        if assignment.value.contains(unclean) {
-            self.refuse(assignment, "UTF-8");
-            return None;
-        }
-        Some(assignment)
-    }
-
-    fn refuse(&mut self, assignment: &Assignment, expected: &'static str) {
-        self.errors.push(ConfigError::BadValue {
-            line: assignment.line,
-            key: assignment.key.clone(),
-            value: assignment.value.clone(),
-            expected,
-        });
-    }
-}
-
-/// Scheme and authority of an address without user, path or query; the port is filled in.
-fn upstream_address(word: &str) -> Option<(Scheme, Authority)> {
-    let uri: http::Uri = word.parse().ok()?;
-    let scheme = uri.scheme()?.clone();
-    let default_port = match scheme.as_str() {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
-    let authority = uri.authority()?;
-    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if !bare || authority.as_str().contains('@') || authority.host().is_empty() {
-        return None;
-    }
-    if authority.as_str() != authority.host() {
-        return (authority.port_u16()? != 0).then(|| (scheme, authority.clone()));
-    }
-    let with_port = format!("{}:{default_port}", authority.host());
-    Some((scheme, with_port.parse().ok()?))
 }
 
 impl Upstream {
