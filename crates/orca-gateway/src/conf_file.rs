@@ -220,37 +220,55 @@ mod tests {
             .map(|assignment| assignment.value.clone())
     }
 
+    const PLAIN: &[(&str, &str)] = &[
+        ("KEY=/a/b.crt", "/a/b.crt"),
+        ("  KEY=a", "a"),
+        ("export KEY=a", "a"),
+        ("export\tKEY='a b'", "a b"),
+        ("KEY='a b'", "a b"),
+        ("KEY=\"a b\"", "a b"),
+        ("KEY=a'b c'\"d e\"f", "ab cd ef"),
+        ("KEY='a\\b'", "a\\b"),
+        ("KEY=\"a\\b\\\"c\\\\d\\$e\"", "a\\b\"c\\d$e"),
+        ("KEY=a\\ b\\#c", "a b#c"),
+        ("KEY=a # comment", "a"),
+        ("KEY=a\t#comment", "a"),
+        ("KEY=a#b", "a#b"),
+        ("KEY='#'", "#"),
+        ("KEY=a  ", "a"),
+        ("KEY=a=b", "a=b"),
+        ("KEY=*?[x]", "*?[x]"),
+        ("KEY=a~b", "a~b"),
+        ("KEY='~/a'", "~/a"),
+        ("KEY=[::]:8000", "[::]:8000"),
+        ("KEY=000002__JP_orca_山田.crt", "000002__JP_orca_山田.crt"),
+        ("KEY=a\nKEY=b\n", "b"),
+    ];
+
     #[test]
     fn plain_values_read_as_in_a_shell() {
-        let cases = [
-            ("KEY=/a/b.crt", "/a/b.crt"),
-            ("  KEY=a", "a"),
-            ("export KEY=a", "a"),
-            ("export\tKEY='a b'", "a b"),
-            ("KEY='a b'", "a b"),
-            ("KEY=\"a b\"", "a b"),
-            ("KEY=a'b c'\"d e\"f", "ab cd ef"),
-            ("KEY='a\\b'", "a\\b"),
-            ("KEY=\"a\\b\\\"c\\\\d\\$e\"", "a\\b\"c\\d$e"),
-            ("KEY=a\\ b\\#c", "a b#c"),
-            ("KEY=a # comment", "a"),
-            ("KEY=a\t#comment", "a"),
-            ("KEY=a#b", "a#b"),
-            ("KEY='#'", "#"),
-            ("KEY=a  ", "a"),
-            ("KEY=a=b", "a=b"),
-            ("KEY=*?[x]", "*?[x]"),
-            ("KEY=a~b", "a~b"),
-            ("KEY='~/a'", "~/a"),
-            ("KEY=[::]:8000", "[::]:8000"),
-            ("KEY=000002__JP_orca_山田.crt", "000002__JP_orca_山田.crt"),
-            ("\u{feff}KEY=a\r\n", "a"),
-            ("KEY=a\r\nOTHER=b\r\n", "a"),
-            ("KEY=a\nKEY=b\n", "b"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(value(text).as_deref(), Some(expected), "{text:?}");
+        for (text, expected) in PLAIN {
+            assert_eq!(value(text).as_deref(), Some(*expected), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_shell_agrees() {
+        for (text, expected) in PLAIN {
+            let script = format!("{text}\nprintf %s \"$KEY\"");
+            let shell = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output();
+            let read = String::from_utf8(shell.unwrap().stdout).unwrap();
+            assert_eq!(read, *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn files_from_windows_are_read() {
+        assert_eq!(value("\u{feff}KEY=a\r\n").as_deref(), Some("a"));
+        assert_eq!(value("KEY=a\r\nOTHER=b\r\n").as_deref(), Some("a"));
+        assert_eq!(value("KEY=a\r").as_deref(), Some("a"));
     }
 
     #[test]
