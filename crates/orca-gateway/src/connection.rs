@@ -150,8 +150,7 @@ impl Front {
     }
 
     /// Serves requests until either side ends the connection, or it has to end.
-    async fn drive(mut self, stream: Stream, version: Version, session: Session) {
-        let session = Arc::new(session);
+    async fn drive(mut self, stream: Stream, version: Version, session: Arc<Session>) {
         let (owned, lent) = lend(stream);
         let mut http = Some(Http::new(lent, version, Arc::clone(&session)));
         let clock = self.office.clock;
@@ -191,7 +190,7 @@ impl Front {
 
 /// What became of a connection within the deadline.
 enum Arrived {
-    Served(Stream, Version, Session),
+    Served(Stream, Version, Arc<Session>),
     Refused(TcpStream),
     Gone,
 }

@@ -212,3 +212,97 @@ impl Localize for StateError {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_process::forge::Ca;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn trusted(ca: &Ca) -> Authorities {
+        Authorities::new([Certificate::from_der(&ca.der).unwrap()])
+    }
+
+    fn number(store: &CrlStore) -> Vec<String> {
+        let newest = store.newest();
+        newest
+            .values()
+            .map(|crl| crl.number().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_restart_remembers_the_newest_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("var/state");
+        let ca = Ca::new("orca CA");
+        let mut store = CrlStore::open(&state).unwrap();
+        let mode = fs::metadata(&state).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        store
+            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
+            .unwrap();
+
+        let mut again = CrlStore::open(&state).unwrap();
+        assert!(again.recall(&trusted(&ca)).is_empty());
+        assert_eq!(number(&again), ["5"]);
+        let older = again
+            .offer(ca.crl(4, &[]).as_bytes(), &trusted(&ca))
+            .unwrap();
+        assert!(matches!(older[..], [Offered::Older { .. }]));
+        let same = again
+            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
+            .unwrap();
+        assert!(matches!(same[..], [Offered::Unchanged]));
+        assert_eq!(number(&again), ["5"]);
+    }
+
+    #[test]
+    fn every_list_of_a_file_counts_for_its_own_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, stranger) = (Ca::new("one"), Ca::new("two"), Ca::new("three"));
+        let certificates = [&one, &two].map(|ca| Certificate::from_der(&ca.der).unwrap());
+        let both = Authorities::new(certificates);
+        let mut store = CrlStore::open(folder.path()).unwrap();
+        let file = one.crl(1, &[3]) + &stranger.crl(2, &[4]) + &two.crl(3, &[5]);
+        let offered = store.offer(file.as_bytes(), &both).unwrap();
+        assert!(matches!(
+            offered[..],
+            [
+                Offered::Taken { .. },
+                Offered::Unusable(Some(_), CrlError::UnknownIssuer),
+                Offered::Taken { .. },
+            ]
+        ));
+        assert_eq!(store.newest().len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_copy_is_told_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Ca::new("orca CA");
+        let mut store = CrlStore::open(folder.path()).unwrap();
+        store
+            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
+            .unwrap();
+        let copy = fs::read_dir(folder.path())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
+        File::create(copy.path()).unwrap().write_all(b"0").unwrap();
+        let mut again = CrlStore::open(folder.path()).unwrap();
+        let findings = again.recall(&trusted(&ca));
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].id, "crl-copy-damaged");
+        again
+            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
+            .unwrap();
+        assert!(
+            CrlStore::open(folder.path())
+                .unwrap()
+                .recall(&trusted(&ca))
+                .is_empty()
+        );
+    }
+}

@@ -90,17 +90,17 @@ enum Ruling {
 
 impl Session {
     /// HTTP mode.
-    pub(crate) fn open(office: Arc<Office>, forwarder: Forwarder, address: IpAddr) -> Self {
+    pub(crate) fn open(office: Arc<Office>, forwarder: Forwarder, address: IpAddr) -> Arc<Self> {
         let closing = CancellationToken::new();
         let client = Client::unverified(address, closing.clone());
-        Self {
+        Arc::new(Self {
             peer: Arc::clone(client.peer()),
             who: Who::Anybody(client),
             office,
             forwarder,
             closing,
             leave: Notify::new(),
-        }
+        })
     }
 
     /// http was spoken on the TLS port at `local`.
@@ -110,8 +110,8 @@ impl Session {
         address: IpAddr,
         local: SocketAddr,
         live: Live,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             peer: Arc::new(Peer::new(address, None)),
             who: Who::PlainHttp {
                 links: PlainLinks { live, local },
@@ -120,7 +120,7 @@ impl Session {
             forwarder,
             closing: CancellationToken::new(),
             leave: Notify::new(),
-        }
+        })
     }
 
     /// After a completed handshake. `live` must have been seen last when `examination` got its
@@ -131,7 +131,7 @@ impl Session {
         address: IpAddr,
         examination: Arc<Examination>,
         live: Live,
-    ) -> Self {
+    ) -> Arc<Self> {
         let certificate = examination.presented().map(Presented::certificate);
         let standing = Standing {
             live,
@@ -139,7 +139,7 @@ impl Session {
             verdict: examination.verdict(),
             client: None,
         };
-        Self {
+        Arc::new(Self {
             peer: Arc::new(Peer::new(address, certificate.map(AsRef::as_ref))),
             who: Who::Shown(Box::new(Shown {
                 examination,
@@ -150,7 +150,7 @@ impl Session {
             forwarder,
             closing: CancellationToken::new(),
             leave: Notify::new(),
-        }
+        })
     }
 
     /// Fires when whatever runs on the connection must end at once.

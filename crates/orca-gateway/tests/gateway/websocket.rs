@@ -18,7 +18,9 @@ const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrad
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Grants a WebSocket and echoes its messages.
-async fn echo(mut request: http::Request<hyper::body::Incoming>) -> Response<ResponseBody> {
+pub(super) async fn echo(
+    mut request: http::Request<hyper::body::Incoming>,
+) -> Response<ResponseBody> {
     let key = request.headers()["sec-websocket-key"].as_bytes().to_vec();
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {

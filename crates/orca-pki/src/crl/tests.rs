@@ -157,7 +157,7 @@ fn partial_lists_are_refused() {
                 distribution_point: CrlDistributionPoint {
                     uris: vec!["http://ca.local/1.crl".into()],
                 },
-                scope: scope.clone(),
+                scope,
             });
         });
         assert_eq!(
@@ -182,7 +182,7 @@ fn every_octet_counts() {
             "cut {place}"
         );
     }
-    let mut more = list.clone();
+    let mut more = list;
     more.push(0);
     assert!(UnverifiedCrl::from_der(&more).is_err());
 }
@@ -195,7 +195,7 @@ fn files_hold_one_list_or_several_as_pem_or_der() {
         pem("X509 CRL", &one),
         pem("X509 CRL", &other)
     );
-    let both = vec![one.clone(), other.clone()];
+    let both = vec![one.clone(), other];
     assert_eq!(split(text.as_bytes()).unwrap(), both);
     assert_eq!(split(&both.concat()).unwrap(), both);
     for file in [
