@@ -125,7 +125,9 @@ impl Browser {
         let mut process = Process::new("chromedriver", child);
         let driver = process.listening(Ipv4Addr::LOCALHOST)?;
         let mut flags: Vec<String> = FLAGS.map(str::to_owned).into();
-        flags.push(format!("--host-resolver-rules=MAP {SERVER_NAME} 127.0.0.1"));
+        // The clinic's server is the only one there is.
+        let names = format!("MAP {SERVER_NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
+        flags.push(format!("--host-resolver-rules={names}"));
         if screen.is_none() {
             flags.push("--headless=new".to_owned());
         }

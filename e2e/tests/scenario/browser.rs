@@ -1,6 +1,7 @@
 //! Chromium at a reception desk: files imported as the guide tells, the login page, and what is
 //! shown when something about the certificate is wrong.
 
+use anyhow::Context;
 use anyhow::ensure;
 use orca_e2e::browser::Account;
 use orca_e2e::browser::AutoSelect;
@@ -14,20 +15,26 @@ fn origin(gateway: &Gateway) -> String {
     format!("https://weborca-server:{}", gateway.port())
 }
 
+/// First with a wrong password, then with the right one.
 fn logs_in(browser: &Browser) -> anyhow::Result<()> {
-    let page = browser.source()?;
-    assert!(page.contains("オペレータID"), "{page}");
-    browser.fill_in("input[name=operator]", "ormaster")?;
-    browser.fill_in("input[name=password]", "wrong")?;
-    browser.click("button[type=submit]")?;
-    let complaint = browser.source()?;
-    assert!(complaint.contains("正しくありません"), "{complaint}");
-    browser.fill_in("input[name=operator]", "ormaster")?;
-    browser.fill_in("input[name=password]", "ormaster")?;
-    browser.click("button[type=submit]")?;
-    let menu = browser.source()?;
-    assert!(menu.contains("オペレータ: ormaster"), "{menu}");
+    shows(browser, "オペレータID")?;
+    for (password, answer) in [
+        ("wrong", "正しくありません"),
+        ("ormaster", "オペレータ: ormaster"),
+    ] {
+        browser.fill_in("input[name=operator]", "ormaster")?;
+        browser.fill_in("input[name=password]", password)?;
+        browser.click("button[type=submit]")?;
+        shows(browser, answer)?;
+    }
     Ok(())
+}
+
+fn shows(browser: &Browser, text: &str) -> anyhow::Result<()> {
+    wait::until(&format!("{text:?} on the page"), || {
+        browser.source().ok()?.contains(text).then_some(())
+    })
+    .with_context(|| browser.source().unwrap_or_default())
 }
 
 #[test]
@@ -130,6 +137,34 @@ fn after_a_wrong_choice_the_button_brings_the_question_back() -> anyhow::Result<
             .contains("オペレータID")
             .then_some(())
     })?;
+    logs_in(&browser)
+}
+
+#[test]
+fn after_cancelling_the_button_brings_the_question_back() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("user1")?;
+    let gateway = site.gateway()?;
+    let account = Account::new(site.path("client"))?;
+    account.import_p12(&user)?;
+    account.import_ca(&user.ca())?;
+    let screen = Screen::start(&site.path("screen"))?;
+    let browser = Browser::start(&account, Some(&screen))?;
+
+    let opening = browser.opening(&origin(&gateway));
+    screen.chooser()?;
+    screen.press(&["Escape"])?;
+    finish(opening)?;
+    let page = browser.source()?;
+    assert!(page.contains("E-101"), "{page}");
+
+    browser.open(&origin(&gateway))?;
+    assert!(!screen.chooser_is_shown()?, "it asked by itself");
+    assert!(browser.source()?.contains("E-101"));
+
+    browser.click("form[action='/.orca-gateway/choose'] button")?;
+    screen.chooser()?;
+    screen.press(&["Return"])?;
     logs_in(&browser)
 }
 
