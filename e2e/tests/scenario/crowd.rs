@@ -77,7 +77,7 @@ fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
         crl_number: crl_number(&ca)?,
         ..Ledger::default()
     };
-    // How long undisturbed calls take here; cuts fall anywhere within that and a little beyond.
+    // How long undisturbed calls take here; half of the cuts fall within that.
     let issue = duration(|| ca.done("issue_client_cert -c measure"))?;
     let revocation = duration(|| ca.done("revoke_cert 2"))?;
     ledger.issued.insert(2, "measure".to_owned());
@@ -96,7 +96,7 @@ fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
         ledger.crl_number = number;
     }
     let (cut, done) = (ledger.doubtful.len(), ledger.revoked.len());
-    assert!(cut > 5 && done > 5, "{cut} revocations cut, {done} done");
+    assert!(cut > 2 && done > 2, "{cut} revocations cut, {done} done");
     // The next call repairs whatever lags behind; then register, CRL and ledger agree.
     let last = number_of(&ca.done("issue_client_cert -c afterwards")?)?;
     ledger.issued.insert(last, "afterwards".to_owned());
@@ -275,7 +275,7 @@ struct Dice(u32);
 
 impl Dice {
     fn within(&mut self, usual: Duration) -> Duration {
-        usual.mul_f64(1.2 * f64::from(self.roll(1000)) / 1000.0)
+        usual.mul_f64(2.0 * f64::from(self.roll(1000)) / 1000.0)
     }
 
     fn roll(&mut self, sides: u32) -> u32 {
