@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 use crate::access_log::{Entry, Peer};
 use crate::body::ResponseBody;
 use crate::clock::Clock;
+use crate::denial::deny;
 use crate::examination::Examination;
 use crate::forward::Forwarder;
 use crate::live::{Live, Snapshot};
@@ -76,7 +77,7 @@ impl Front {
         }
     }
 
-    async fn arrive(&self, tcp: TcpStream, address: IpAddr, live: Live) -> Arrived {
+    async fn arrive(&self, mut tcp: TcpStream, address: IpAddr, live: Live) -> Arrived {
         let mut first = [0];
         let (Ok(1), Ok(local)) = (tcp.peek(&mut first).await, tcp.local_addr()) else {
             return Arrived::Gone;
@@ -88,7 +89,11 @@ impl Front {
             return Arrived::Served(Stream::Plain(tcp), Version::One, session);
         }
         if self.office.choices.take(address, Instant::now()) {
-            return refuse_once(tcp, &live).await;
+            let snapshot = Arc::clone(&live.borrow());
+            return match deny(&mut tcp, snapshot.tls()).await {
+                Ok(()) => Arrived::Refused(tcp),
+                Err(_) => Arrived::Gone,
+            };
         }
         self.handshake(tcp, address, local, live).await
     }
@@ -208,19 +213,6 @@ enum Event {
 enum Version {
     One,
     Two,
-}
-
-/// access_denied, whoever it is: the browser forgets its choice.
-async fn refuse_once(tcp: TcpStream, live: &Live) -> Arrived {
-    let snapshot = Arc::clone(&live.borrow());
-    let Ok(config) = snapshot.tls().refusing_config() else {
-        return Arrived::Gone;
-    };
-    let accept = TlsAcceptor::from(config).accept(tcp).into_fallible();
-    match accept.await {
-        Ok(_) => Arrived::Gone,
-        Err((_, tcp)) => Arrived::Refused(tcp),
-    }
 }
 
 async fn over(http: &mut Option<Http>) {

@@ -13,6 +13,7 @@ mod connection;
 mod connector;
 mod credentials;
 mod crl_store;
+mod denial;
 mod examination;
 mod explain;
 mod forward;

@@ -5,15 +5,11 @@ use std::sync::Arc;
 
 use orca_pki::name::HostName;
 use orca_pki::verification::Authorities;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
-};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls::{DistinguishedName, ServerConfig};
 
 use crate::credentials::Credentials;
 use crate::examination::Examination;
@@ -63,24 +59,19 @@ impl TlsServer {
         Ok(Arc::new(config))
     }
 
-    /// The configuration that refuses whoever comes with access_denied.
-    ///
-    /// It asks for a certificate first: before that Chromium takes any alert for a fault of the
-    /// protocol, tries again by itself, and keeps the certificate it has chosen. And it speaks TLS
-    /// 1.2 without ALPN, where the alert comes while the client still waits for the end of the
-    /// handshake. With TLS 1.3, or ALPN and so False Start (RFC 7918), an HTTP/2 request is under
-    /// way by then, and Chromium often sees a mere closed connection, which leaves its choice alone.
+    /// The configuration of a handshake that is to fail. It speaks TLS 1.2 without ALPN, for the
+    /// reasons that [`crate::denial`] tells.
     ///
     /// # Errors
     /// See [`Self::config`].
-    pub(crate) fn refusing_config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+    pub(crate) fn denying_config(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let resolver: Arc<dyn ResolvesServerCert> = self.resolver.clone();
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS12])?
-            .with_client_cert_verifier(Arc::new(Nobody {
-                hints: Arc::clone(&self.hints),
-                algorithms: self.provider.signature_verification_algorithms,
-            }))
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver);
         without_resumption(&mut config);
         Ok(Arc::new(config))
@@ -126,50 +117,5 @@ struct OneCertificate(Arc<CertifiedKey>);
 impl ResolvesServerCert for OneCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
-    }
-}
-
-/// Accepts no certificate at all, and no client without one.
-#[derive(Debug)]
-struct Nobody {
-    hints: Arc<[DistinguishedName]>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ClientCertVerifier for Nobody {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        // The one error that rustls answers with access_denied.
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }
