@@ -70,16 +70,8 @@ impl TlsServer {
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let resolver: Arc<dyn ResolvesServerCert> = self.resolver.clone();
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-<<<<<<< Updated upstream
             .with_protocol_versions(&[&rustls::version::TLS12])?
             .with_client_cert_verifier(verifier)
-=======
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_client_cert_verifier(Arc::new(Nobody {
-                hints: Arc::clone(&self.hints),
-                algorithms: self.provider.signature_verification_algorithms,
-            }))
->>>>>>> Stashed changes
             .with_cert_resolver(resolver);
         without_resumption(&mut config);
         Ok(Arc::new(config))
