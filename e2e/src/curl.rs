@@ -1,12 +1,16 @@
 //! curl, as scripts and the API's users run it.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::Context;
 
 use crate::kit::Kit;
+use crate::process::Process;
 use crate::program::Outcome;
 use crate::program::Program;
 use crate::site::SERVER_NAME;
@@ -22,7 +26,10 @@ impl Curl {
     /// Trusts `ca` and knows where the server's name leads.
     pub fn new(server: SocketAddr, ca: &Path) -> Self {
         let port = server.port();
-        let address = server.ip();
+        let address = match server.ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
         Self {
             server,
             args: Vec::new(),
@@ -96,8 +103,24 @@ impl Curl {
     ///
     /// When curl cannot be run.
     pub fn outcome(&self, path: &str) -> anyhow::Result<Outcome> {
+        self.program(path).run()
+    }
+
+    /// Begins to ask for a path, into this file, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When curl cannot be run.
+    pub fn begin(&self, path: &str, output: &Path) -> anyhow::Result<Process> {
+        let output = File::create(output)?;
+        let program = self.clone().args(["--no-buffer"]).program(path);
+        let child = program.spawn(Stdio::null(), output.into(), Stdio::null())?;
+        Ok(Process::new("curl", child))
+    }
+
+    fn program(&self, path: &str) -> Program {
         let url = format!("https://{SERVER_NAME}:{}{path}", self.server.port());
-        Program::new("curl").args(&self.args).arg(url).run()
+        Program::new("curl").args(&self.args).arg(url)
     }
 }
 

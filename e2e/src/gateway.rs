@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -151,7 +152,11 @@ impl Conf {
             let console = std::fs::read_to_string(&console_path).unwrap_or_default();
             format!("log:\n{log}console:\n{console}")
         };
-        let address = process.listening(PUBLIC).with_context(told)?;
+        let bound = match self.value("GATEWAY_LISTEN") {
+            Some("[::]:0") => process.listening(Ipv6Addr::UNSPECIFIED),
+            _ => process.listening(PUBLIC),
+        };
+        let address = (PUBLIC, bound.with_context(told)?.port()).into();
         let gateway = Gateway {
             conf: self.clone(),
             address,

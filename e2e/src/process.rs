@@ -1,6 +1,6 @@
 //! Programs that go on running beside a test.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::process::Child;
 use std::process::ExitStatus;
@@ -95,7 +95,8 @@ impl Process {
     /// # Errors
     ///
     /// When it ends, or never listens there.
-    pub fn listening(&mut self, address: Ipv4Addr) -> anyhow::Result<SocketAddr> {
+    pub fn listening(&mut self, address: impl Into<IpAddr>) -> anyhow::Result<SocketAddr> {
+        let address = address.into();
         let what = format!("{} listens on {address}", self.name);
         let found = wait::until(&what, || match self.ended() {
             Ok(None) => Some(Ok(*self
@@ -111,7 +112,7 @@ impl Process {
         }
     }
 
-    /// Every IPv4 address it listens on (proc(5): `/proc/PID/net/tcp`, state `0A`).
+    /// Every address it listens on (proc(5): `/proc/PID/net/tcp`, state `0A`).
     fn listeners(&self) -> Vec<SocketAddr> {
         let proc = format!("/proc/{}", self.id());
         let Ok(descriptors) = std::fs::read_dir(format!("{proc}/fd")) else {
@@ -124,14 +125,14 @@ impl Process {
                 Some(link.strip_suffix(']')?.to_owned())
             })
             .collect();
-        let table = std::fs::read_to_string(format!("{proc}/net/tcp")).unwrap_or_default();
-        table
-            .lines()
-            .skip(1)
-            .map(|line| line.split_whitespace().collect::<Vec<_>>())
-            .filter(|row| row.len() > 9 && row[3] == "0A")
-            .filter(|row| sockets.iter().any(|inode| inode == row[9]))
-            .filter_map(|row| socket_address(row[1]))
+        ["tcp", "tcp6"]
+            .iter()
+            .filter_map(|table| std::fs::read_to_string(format!("{proc}/net/{table}")).ok())
+            .flat_map(|table| {
+                let rows = table.lines().skip(1).map(str::to_owned);
+                rows.collect::<Vec<_>>()
+            })
+            .filter_map(|row| listener(&row, &sockets))
             .collect()
     }
 }
@@ -142,12 +143,29 @@ impl Drop for Process {
     }
 }
 
-/// `0100007F:1F90` is 127.0.0.1:8080: the address in the byte order of the machine.
+/// The address of a row of the table, if it listens and the socket is one of these.
+fn listener(row: &str, sockets: &[String]) -> Option<SocketAddr> {
+    let fields: Vec<&str> = row.split_whitespace().collect();
+    let inode = *fields.get(9)?;
+    let ours = fields[3] == "0A" && sockets.iter().any(|socket| socket == inode);
+    ours.then(|| socket_address(fields[1]))?
+}
+
+/// `0100007F:1F90` is 127.0.0.1:8080: 32 bits each in the byte order of the machine.
 fn socket_address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
-    let address = u32::from_str_radix(address, 16).ok()?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((Ipv4Addr::from(address.to_ne_bytes()), port).into())
+    let octets: Vec<u8> = (0..address.len() / 8)
+        .map(|word| u32::from_str_radix(address.get(word * 8..word * 8 + 8)?, 16).ok())
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .flat_map(u32::to_ne_bytes)
+        .collect();
+    let address = match octets.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
+    };
+    Some((address, port).into())
 }
 
 #[cfg(test)]
@@ -156,9 +174,14 @@ mod tests {
 
     #[test]
     fn the_kernels_table_gives_addresses() {
-        let expected = "127.0.0.1:8080".parse().ok();
         if cfg!(target_endian = "little") {
-            assert_eq!(socket_address("0100007F:1F90"), expected);
+            for (text, address) in [
+                ("0100007F:1F90", "127.0.0.1:8080"),
+                ("00000000000000000000000000000000:1F90", "[::]:8080"),
+                ("00000000000000000000000001000000:1F90", "[::1]:8080"),
+            ] {
+                assert_eq!(socket_address(text), address.parse().ok());
+            }
         }
         assert_eq!(socket_address("junk"), None);
     }

@@ -1,5 +1,7 @@
 //! The main job: issue, unzip, configure as the guide says, start, log in.
 
+use std::net::IpAddr;
+
 use orca_e2e::curl::Curl;
 use orca_e2e::curl::Page;
 use orca_e2e::gateway::Gateway;
@@ -210,5 +212,24 @@ fn an_application_that_is_down_is_not_the_certificates_fault() -> anyhow::Result
     assert!(page.body.contains("E-109"), "{page:#?}");
     let json: serde_json::Value = serde_json::from_str(&curl.get("/api/x")?.body)?;
     assert_eq!(json["error"]["number"], "E-109");
+    Ok(())
+}
+
+/// As without `GATEWAY_LISTEN`, but for the port.
+#[test]
+fn clients_of_both_families_are_known_by_their_own_address() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("user1")?;
+    let gateway = site.conf()?.set("GATEWAY_LISTEN", "[::]:0").start()?;
+    for address in ["127.0.0.1", "::1"] {
+        let server = (address.parse::<IpAddr>()?, gateway.port()).into();
+        let page = Curl::new(server, &user.ca())
+            .with_p12(&user)?
+            .get("/echo-headers")?;
+        assert_eq!(page.status, 200, "{page:#?}");
+        let forwarded = format!("[\"x-forwarded-for\",\"{address}\"]");
+        assert!(page.body.contains(&forwarded), "{page:#?}");
+        gateway.access(address, |entry| entry["client"]["address"] == address)?;
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use anyhow::Context;
+use orca_e2e::curl::Curl;
 use orca_e2e::gateway::Gateway;
 use orca_e2e::http1;
 use orca_e2e::kit::Kit;
@@ -123,6 +124,35 @@ fn comes_again_in_vain(desk: &Desk, gateway: &Gateway, mode: &str) -> anyhow::Re
     let page = answer.response()?;
     assert_eq!(page.status, 403);
     assert!(page.text().contains("E-104"), "{}", page.text());
+    Ok(())
+}
+
+#[test]
+fn http_2_streams_of_the_revoked_client_end_too() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let lost = site.client("lost")?;
+    let kept = site.client("kept")?;
+    let gateway = site.gateway()?;
+    let begin = |kit: &Kit, name: &str| {
+        let curl = Curl::new(gateway.address, &kit.ca());
+        let curl = curl.with_pem(kit).args(["--http2", "--max-time", "60"]);
+        curl.begin("/drip?count=100000&ms=20", &site.path(name))
+    };
+    let received = |name: &str| std::fs::metadata(site.path(name)).map_or(0, |file| file.len());
+    let mut theirs = begin(&lost, "theirs")?;
+    let mut ours = begin(&kept, "ours")?;
+    wait::until("both downloads run", || {
+        (received("theirs") > 100 && received("ours") > 100).then_some(())
+    })?;
+    site.ca.done(&format!("revoke_cert {}", lost.number()))?;
+    site.place(&site.ca.crl())?;
+    let status = theirs.end()?;
+    assert!(!status.success(), "{status}");
+    let so_far = received("ours");
+    wait::until("the other download goes on", || {
+        (received("ours") > so_far + 100).then_some(())
+    })?;
+    assert!(ours.ended()?.is_none());
     Ok(())
 }
 
