@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::access_log::{Entry, Peer};
 use crate::body::ResponseBody;
@@ -27,7 +26,7 @@ use crate::clock::Clock;
 use crate::denial::deny;
 use crate::examination::Examination;
 use crate::forward::Forwarder;
-use crate::live::{Live, Snapshot};
+use crate::live::Live;
 use crate::session::{Office, Session};
 use crate::shutdown::Phase;
 use crate::stream::{Lent, Stream, drain_and_drop, lend};
@@ -38,6 +37,8 @@ use crate::trust::Presented;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client without identity may take for a request head, and for leaving.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may stay in all, even if it answers pings and asks for nothing.
+const STRANGER_STAY: Duration = Duration::from_secs(30);
 /// How long a served client's connection may lie idle, and a head take.
 const IDLE: Duration = Duration::from_secs(120);
 /// Header fields of a request, before and after a verdict.
@@ -64,13 +65,24 @@ impl Front {
             let session = Session::open(self.office.clone(), self.forwarder.clone(), address);
             return self.drive(Stream::Plain(tcp), Version::One, session).await;
         };
+        let place = match self.office.doorway.enter(address, Instant::now()) {
+            Ok(place) => place,
+            Err(crowded) => {
+                if let Some(news) = crowded.news {
+                    self.office.log.finding(&news);
+                }
+                return;
+            }
+        };
         // Nobody who says nothing keeps a place.
         let Ok(arrived) = timeout(HANDSHAKE, self.arrive(tcp, address, live)).await else {
             return;
         };
         match arrived {
             Arrived::Served(stream, version, session) => {
+                let place = (!session.is_trusted()).then_some(place);
                 self.drive(stream, version, session).await;
+                drop(place);
             }
             Arrived::Refused(tcp) => drain_and_drop(tcp).await,
             Arrived::Gone => {}
@@ -115,7 +127,9 @@ impl Front {
             return Arrived::Gone;
         };
         let accept = TlsAcceptor::from(config).accept(tcp).into_fallible();
-        let tls = match accept.await {
+        let outcome = accept.await;
+        self.look_at_name(&examination, local);
+        let tls = match outcome {
             Ok(tls) => tls,
             Err((error, tcp)) => {
                 self.note_refusal(&error, &examination, address);
@@ -123,7 +137,6 @@ impl Front {
             }
         };
         self.office.meters.handshakes.increment();
-        self.look_at_name(&tls, local, examination.snapshot());
         let version = match tls.get_ref().1.alpn_protocol() {
             Some(H2) => Version::Two,
             _ => Version::One,
@@ -146,12 +159,12 @@ impl Front {
         self.office.access_log.record(&entry);
     }
 
-    fn look_at_name(&self, tls: &TlsStream<TcpStream>, local: SocketAddr, snapshot: &Snapshot) {
-        let asked = tls.get_ref().1.server_name();
-        let names = snapshot.tls().host_names();
-        self.office
-            .names
-            .look(asked, local.ip(), names, &self.office.log);
+    fn look_at_name(&self, examination: &Examination, local: SocketAddr) {
+        if let Some(asked) = examination.asked() {
+            let names = examination.snapshot().tls().host_names();
+            let log = &self.office.log;
+            self.office.names.look(asked, local.ip(), names, log);
+        }
     }
 
     /// Serves requests until either side ends the connection, or it has to end.
@@ -159,6 +172,8 @@ impl Front {
         let (owned, lent) = lend(stream);
         let mut http = Some(Http::new(lent, version, Arc::clone(&session)));
         let clock = self.office.clock;
+        let trusted = session.is_trusted();
+        let mut stay = std::pin::pin!(sleep(STRANGER_STAY));
         let mut leaving = false;
         loop {
             let event = tokio::select! {
@@ -170,6 +185,7 @@ impl Front {
                 phase = next_phase(&mut self.phase) => phase,
                 () = session.left(), if !leaving => Event::Leave,
                 () = sleep(STRANGER_PATIENCE), if leaving => Event::End,
+                () = &mut stay, if !trusted => Event::End,
             };
             match event {
                 // A tunnel may have taken over; then the connection is not given back yet.

@@ -7,6 +7,8 @@ use orca_pki::certificate::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
@@ -27,6 +29,7 @@ pub(crate) struct Examination {
     snapshot: Arc<Snapshot>,
     client_auth: ClientAuth,
     clock: Clock,
+    asked: OnceLock<Option<String>>,
     presented: OnceLock<Presented>,
     verdict: OnceLock<Result<Arc<ClientIdentity>, Refusal>>,
 }
@@ -38,6 +41,7 @@ impl Examination {
             snapshot,
             client_auth,
             clock,
+            asked: OnceLock::new(),
             presented: OnceLock::new(),
             verdict: OnceLock::new(),
         }
@@ -46,6 +50,12 @@ impl Examination {
     /// The snapshot under which it was judged.
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The name the client asked for, if any; `None` before its first message. A browser that does
+    /// not accept our certificate leaves the handshake unfinished.
+    pub(crate) fn asked(&self) -> Option<Option<&str>> {
+        self.asked.get().map(Option::as_deref)
     }
 
     /// What the client showed, as far as it could be read.
@@ -153,6 +163,14 @@ impl fmt::Debug for Examination {
         f.debug_struct("Examination")
             .field("client_auth", &self.client_auth)
             .finish_non_exhaustive()
+    }
+}
+
+/// The same certificate whatever name was asked for; a bare address sends no name at all.
+impl ResolvesServerCert for Examination {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let _ = self.asked.set(hello.server_name().map(str::to_owned));
+        Some(Arc::clone(self.snapshot.credentials().certified_key()))
     }
 }
 

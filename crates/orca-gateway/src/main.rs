@@ -14,6 +14,7 @@ mod connector;
 mod credentials;
 mod crl_store;
 mod denial;
+mod doorway;
 mod examination;
 mod explain;
 mod forward;

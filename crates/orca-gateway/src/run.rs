@@ -17,6 +17,7 @@ use crate::config::{Config, HttpsFiles, Mode, Reading};
 use crate::connection::Front;
 use crate::connector::Connector;
 use crate::credentials::CredentialsError;
+use crate::doorway::Doorway;
 use crate::explain::Pages;
 use crate::forward::{Forwarder, Health};
 use crate::links::NameLog;
@@ -86,6 +87,7 @@ impl Gateway {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
+            doorway: Arc::new(Doorway::new(listener::connection_limit())),
             meters: Arc::clone(&meters),
             lang: config.lang,
             log: log.clone(),

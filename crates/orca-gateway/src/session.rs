@@ -18,6 +18,7 @@ use crate::body::{self, ResponseBody};
 use crate::choices::Choices;
 use crate::clock::Clock;
 use crate::config::ClientAuth;
+use crate::doorway::Doorway;
 use crate::examination::Examination;
 use crate::explain::{Asker, Pages};
 use crate::forward::{Client, Forwarder, RESERVED, is_reserved};
@@ -34,6 +35,7 @@ pub(crate) struct Office {
     pub(crate) choices: Choices,
     pub(crate) client_auth: ClientAuth,
     pub(crate) clock: Clock,
+    pub(crate) doorway: Arc<Doorway>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
     pub(crate) log: EventLog,

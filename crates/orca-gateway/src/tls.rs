@@ -7,8 +7,8 @@ use orca_pki::name::HostName;
 use orca_pki::verification::Authorities;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{DistinguishedName, ServerConfig};
 
 use crate::credentials::Credentials;
@@ -22,7 +22,7 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 #[derive(Debug)]
 pub(crate) struct TlsServer {
     provider: Arc<CryptoProvider>,
-    resolver: Arc<OneCertificate>,
+    certified_key: Arc<CertifiedKey>,
     hints: Arc<[DistinguishedName]>,
     host_names: Vec<HostName>,
 }
@@ -34,7 +34,7 @@ impl TlsServer {
         Self {
             // ECDHE with AEAD throughout, X25519MLKEM768 first, by the choice of features.
             provider: Arc::new(aws_lc_rs::default_provider()),
-            resolver: Arc::new(OneCertificate(Arc::clone(credentials.certified_key()))),
+            certified_key: Arc::clone(credentials.certified_key()),
             hints: hints(credentials.authorities()),
             host_names: credentials.host_names(),
         }
@@ -49,11 +49,10 @@ impl TlsServer {
         examination: &Arc<Examination>,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::clone(examination);
-        let resolver: Arc<dyn ResolvesServerCert> = self.resolver.clone();
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(resolver);
+            .with_cert_resolver(Arc::clone(examination) as Arc<dyn ResolvesServerCert>);
         without_resumption(&mut config);
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
         Ok(Arc::new(config))
@@ -68,11 +67,11 @@ impl TlsServer {
         &self,
         verifier: Arc<dyn ClientCertVerifier>,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
-        let resolver: Arc<dyn ResolvesServerCert> = self.resolver.clone();
+        let certificate = SingleCertAndKey::from(Arc::clone(&self.certified_key));
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS12])?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(resolver);
+            .with_cert_resolver(Arc::new(certificate));
         without_resumption(&mut config);
         Ok(Arc::new(config))
     }
@@ -108,14 +107,4 @@ fn hints(authorities: &Authorities) -> Arc<[DistinguishedName]> {
     subjects.sort();
     subjects.dedup();
     subjects.into_iter().map(DistinguishedName::from).collect()
-}
-
-/// The same certificate whatever name was asked for; a bare address sends no name at all.
-#[derive(Debug)]
-struct OneCertificate(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for OneCertificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
 }

@@ -201,8 +201,12 @@ impl<'a> Path<'a> {
             authority.certificate.validity().state(now) == ValidityState::Valid
         };
         // A renewed authority stands beside its old certificate, under the same key.
-        let path = Self::complete(certificate, intermediates, authorities, valid_now)
-            .or_else(|_| Self::complete(certificate, intermediates, authorities, |_| true));
+        let path = match Self::complete(certificate, intermediates, authorities, valid_now) {
+            Err(_) if !authorities.list.iter().all(valid_now) => {
+                Self::complete(certificate, intermediates, authorities, |_| true)
+            }
+            path => path,
+        };
         match path {
             Ok(path) => Ok(path),
             // webpki looks at these two before it looks at signatures.
@@ -218,7 +222,7 @@ impl<'a> Path<'a> {
     }
 
     /// Asks webpki at a time when the certificate is valid, since dates are judged later. Where
-    /// that lies before an intermediate's beginning, at that beginning.
+    /// that lies before an intermediate's beginning, at the latest beginning of all.
     fn complete(
         certificate: &'a Arc<Certificate>,
         intermediates: &[CertificateDer<'_>],
@@ -228,13 +232,14 @@ impl<'a> Path<'a> {
         let der = CertificateDer::from(certificate.der());
         let end_entity = EndEntityCert::try_from(&der)?;
         let own = certificate.validity().not_before;
-        let above = intermediates
+        let latest = intermediates
             .iter()
             .filter_map(|der| Certificate::from_der(der).ok())
             .map(|intermediate| intermediate.validity().not_before)
+            .max()
             .filter(|begin| *begin > own);
         let mut failure = webpki::Error::UnknownIssuer;
-        for time in std::iter::once(own).chain(above) {
+        for time in std::iter::once(own).chain(latest) {
             let path = end_entity.verify_for_usage(
                 webpki::ALL_VERIFICATION_ALGS,
                 &authorities.anchors,

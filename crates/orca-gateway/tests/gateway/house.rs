@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LogTarget, Mode};
 use crate::connection::Front;
 use crate::connector::Connector;
+use crate::doorway::Doorway;
 use crate::explain::Pages;
 use crate::forward::Forwarder;
 use crate::listener;
@@ -95,6 +96,7 @@ impl House {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
+            doorway: Arc::new(Doorway::new(64)),
             meters,
             lang: Lang::Ja,
             log: events.clone(),
@@ -231,7 +233,7 @@ async fn greet(_: Request<Incoming>) -> Response<ResponseBody> {
 #[derive(Clone)]
 pub(super) struct Speaker {
     address: SocketAddr,
-    config: Arc<ClientConfig>,
+    pub(super) config: Arc<ClientConfig>,
 }
 
 /// What a client gets to see.

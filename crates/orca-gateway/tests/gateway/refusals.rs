@@ -296,3 +296,40 @@ async fn strangers_may_not_send_large_heads_and_served_clients_may() {
     assert!(matches!(served, Seen::Answer(200, _)), "{served:?}");
     assert_eq!(house.hits(), 1);
 }
+
+#[tokio::test]
+async fn a_name_the_certificate_lacks_is_told_even_if_the_client_leaves() {
+    use tokio::io::AsyncWriteExt;
+    let house = House::start("").await;
+    let valid = house.ca.client(7);
+    assert!(matches!(
+        house.client(&valid).get("/").await,
+        Seen::Answer(200, _)
+    ));
+    assert!(!house.log().contains("[name-not-in-certificate]"));
+    // A browser that finds no fitting name says goodbye in the middle of the handshake.
+    let config = house.client(&valid).config;
+    let name = rustls_pki_types::ServerName::try_from("old-server").unwrap();
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    let mut tcp = tokio::net::TcpStream::connect(house.address).await.unwrap();
+    tcp.write_all(&hello).await.unwrap();
+    tcp.shutdown().await.unwrap();
+    house.told("clients connect to old-server").await;
+}
+
+#[tokio::test]
+async fn a_crowd_of_strangers_from_one_address_is_kept_out() {
+    let house = House::start("").await;
+    let mut crowd = Vec::new();
+    while !house.log().contains("[too-many-connections]") {
+        assert!(crowd.len() < 64, "nobody is kept out");
+        crowd.push(tokio::net::TcpStream::connect(house.address).await.unwrap());
+    }
+    drop(crowd);
+    let valid = house.ca.client(7);
+    let speaker = house.client(&valid);
+    // The places are free again as soon as the crowd's leaving is noticed.
+    super::proxy::soon(async { while speaker.connect().await.is_err() {} }).await;
+}
