@@ -3,9 +3,11 @@
 mod bad_input;
 mod browser;
 mod crowd;
+mod expiry;
 mod faults;
 mod first_start;
 mod login;
+mod operations;
 mod refusals;
 mod register;
 mod reload;

@@ -192,6 +192,10 @@ fn meets_an_alert(
     let answer = client.get(gateway.address, "/");
     let who = format!("{}, {version:?}", visitor.who);
     assert_eq!(answer, Answer::Alert(visitor.alert), "{who}");
+    gateway.access(&who, |entry| {
+        let nulls = ["method", "path", "status"].map(|key| entry[key].is_null());
+        entry["cause"] == visitor.cause && nulls == [true; 3]
+    })?;
     Ok(())
 }
 
