@@ -3,6 +3,7 @@
 //! Only complete lists of one issuer are taken. Delta, indirect and partial lists (RFC 5280 §5.2.4,
 //! §5.2.5) are refused, because a serial that is absent from one of them may be revoked all the same.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use der::Decode;
@@ -286,18 +287,11 @@ struct Record<const N: usize> {
 }
 
 impl RevokedSerials {
-    /// Two passes over the entries: the first counts, so that no memory is held in reserve.
     fn from_entries(entries: &[u8]) -> Result<Self, CrlError> {
-        let (mut short, mut medium, mut long) = (0, 0, 0);
-        each_entry(entries, |serial, _| match serial.len() {
-            0..=8 => short += 1,
-            9..=16 => medium += 1,
-            _ => long += 1,
-        })?;
         let mut index = Self {
-            short: Vec::with_capacity(short),
-            medium: Vec::with_capacity(medium),
-            long: Vec::with_capacity(long),
+            short: Vec::new(),
+            medium: Vec::new(),
+            long: Vec::new(),
         };
         each_entry(entries, |serial, at| match serial.len() {
             0..=8 => index.short.push(Record::new(serial, at)),
@@ -307,6 +301,9 @@ impl RevokedSerials {
         sort(&mut index.short);
         sort(&mut index.medium);
         sort(&mut index.long);
+        index.short.shrink_to_fit();
+        index.medium.shrink_to_fit();
+        index.long.shrink_to_fit();
         Ok(index)
     }
 
@@ -346,10 +343,18 @@ fn sort<const N: usize>(records: &mut [Record<N>]) {
     }
 }
 
+/// As octets, but the first eight of them as one number: random serials differ there.
+fn compare<const N: usize>(one: &[u8; N], other: &[u8; N]) -> Ordering {
+    let head = |serial: &[u8; N]| serial.first_chunk().map(|head| u64::from_be_bytes(*head));
+    head(one)
+        .cmp(&head(other))
+        .then_with(|| one[8..].cmp(&other[8..]))
+}
+
 fn find<const N: usize>(records: &[Record<N>], magnitude: &[u8]) -> Option<Timestamp> {
     let wanted = padded(magnitude);
     let place = records
-        .binary_search_by(|record| record.serial.cmp(&wanted))
+        .binary_search_by(|record| compare(&record.serial, &wanted))
         .ok()?;
     Some(timestamp(i64::from(u32::from_be_bytes(records[place].at))))
 }
