@@ -475,3 +475,6 @@ impl Localize for CredentialsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

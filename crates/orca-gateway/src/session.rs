@@ -23,10 +23,10 @@ use crate::examination::Examination;
 use crate::explain::{Asker, Pages};
 use crate::forward::{Client, Forwarder, RESERVED, is_reserved};
 use crate::identity::{Cause, ClientIdentity, Refusal};
-use crate::links;
 use crate::live::{Live, Snapshot};
 use crate::log::EventLog;
 use crate::meters::Meters;
+use crate::server_names::{self, NameLog};
 use crate::trust::Presented;
 
 /// What all connections share.
@@ -39,7 +39,7 @@ pub(crate) struct Office {
     pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
     pub(crate) log: EventLog,
-    pub(crate) names: links::NameLog,
+    pub(crate) names: NameLog,
     pub(crate) pages: Pages,
 }
 
@@ -60,12 +60,12 @@ enum Who {
     /// HTTP mode: nobody is asked.
     Anybody(Client),
     /// http on the TLS port.
-    PlainHttp { links: PlainLinks },
+    PlainHttp(PlainHttp),
     /// HTTPS.
     Shown(Box<Shown>),
 }
 
-struct PlainLinks {
+struct PlainHttp {
     live: Live,
     local: SocketAddr,
 }
@@ -115,9 +115,7 @@ impl Session {
     ) -> Arc<Self> {
         Arc::new(Self {
             peer: Arc::new(Peer::new(address, None)),
-            who: Who::PlainHttp {
-                links: PlainLinks { live, local },
-            },
+            who: Who::PlainHttp(PlainHttp { live, local }),
             office,
             forwarder,
             closing: CancellationToken::new(),
@@ -169,7 +167,7 @@ impl Session {
     pub(crate) fn is_trusted(&self) -> bool {
         match &self.who {
             Who::Anybody(_) => true,
-            Who::PlainHttp { .. } => false,
+            Who::PlainHttp(_) => false,
             Who::Shown(shown) => shown.lock().verdict.is_ok(),
         }
     }
@@ -178,7 +176,7 @@ impl Session {
     pub(crate) fn valid_until(&self) -> Option<Timestamp> {
         match &self.who {
             Who::Shown(shown) => shown.lock().verdict.as_ref().ok().map(|id| id.not_after()),
-            Who::Anybody(_) | Who::PlainHttp { .. } => None,
+            Who::Anybody(_) | Who::PlainHttp(_) => None,
         }
     }
 
@@ -206,25 +204,17 @@ impl Session {
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let now = self.office.clock.now();
-        Ok(match self.ruling(now) {
-            Some(Ruling::Serve(client)) if is_reserved(request.uri().path()) => {
-                self.reserved(&client, request, now)
-            }
-            Some(Ruling::Serve(client)) => self.serve(&client, request, now).await,
-            Some(Ruling::Refuse(refusal)) => self.refuse(&refusal, request, now),
-            None => match &self.who {
-                Who::Anybody(client) => self.serve(client, request, now).await,
-                Who::PlainHttp { links } => self.redirect(links, request, now),
-                Who::Shown(_) => bare(StatusCode::FORBIDDEN),
+        Ok(match &self.who {
+            Who::Anybody(client) => self.serve(client, request, now).await,
+            Who::PlainHttp(plain) => self.redirect(plain, request, now),
+            Who::Shown(shown) => match shown.ruling(now, &self.closing) {
+                Ruling::Refuse(refusal) => self.refuse(&refusal, request, now),
+                Ruling::Serve(client) if is_reserved(request.uri().path()) => {
+                    self.reserved(&client, request, now)
+                }
+                Ruling::Serve(client) => self.serve(&client, request, now).await,
             },
         })
-    }
-
-    fn ruling(&self, now: Timestamp) -> Option<Ruling> {
-        match &self.who {
-            Who::Shown(shown) => Some(shown.ruling(now, &self.closing)),
-            Who::Anybody(_) | Who::PlainHttp { .. } => None,
-        }
     }
 
     async fn serve(
@@ -275,7 +265,7 @@ impl Session {
 
     fn redirect(
         &self,
-        plain: &PlainLinks,
+        plain: &PlainHttp,
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
@@ -283,7 +273,7 @@ impl Session {
         let host = parts.headers.get(header::HOST);
         let asked = host.and_then(|host| host.to_str().ok());
         let snapshot = Arc::clone(&plain.live.borrow());
-        let links = links::to_https(asked, snapshot.tls().host_names(), plain.local.port());
+        let links = server_names::to_https(asked, snapshot.tls().host_names(), plain.local.port());
         let page = self
             .office
             .pages
