@@ -1,5 +1,6 @@
 //! The life of the gateway: start in order, serve, end in order.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use jiff::tz::TimeZone;
 use orca_messages::{Finding, Localize, Text, render, text};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
@@ -138,7 +139,9 @@ impl Gateway {
         // The workers' own copies tell when the last of them has finished.
         drop(phases);
         let (hangups, received) = mpsc::channel();
-        let keeper = spawn_keeper(self.keeper.take(), received)?;
+        // Dropped when the keeper ends, and it must not end first: nothing would be revoked any more.
+        let (alive, keeper_lost) = oneshot::channel();
+        let keeper = spawn_keeper(self.keeper.take(), received, alive)?;
         let office = Arc::clone(&self.office);
         office.meters.set_listening(true);
         match self.status.take() {
@@ -150,7 +153,11 @@ impl Gateway {
             None => drop(self),
         }
         office.log.finding(&listening(&local.to_string()));
-        runtime.block_on(signals.keep(&phase, |hangup| reload(&office, &hangups, hangup)));
+        runtime.block_on(
+            signals.keep(&phase, |hangup| reload(&office, &hangups, hangup), async {
+                drop(keeper_lost.await)
+            }),
+        );
         office.meters.set_listening(false);
         for worker in workers {
             join(worker)?;
@@ -245,15 +252,19 @@ fn reload(office: &Office, hangups: &Sender<Hangup>, hangup: Hangup) {
     let _ = hangups.send(hangup);
 }
 
+/// In HTTP mode there is nothing to keep, and the thread only waits for the end.
 fn spawn_keeper(
     keeper: Option<Keeper>,
     hangups: Receiver<Hangup>,
+    alive: oneshot::Sender<Infallible>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new()
         .name("keeper".to_owned())
         .spawn(move || {
-            if let Some(keeper) = keeper {
-                keeper.run(&hangups);
+            let _alive = alive;
+            match keeper {
+                Some(keeper) => keeper.run(&hangups),
+                None => while hangups.recv().is_ok() {},
             }
             Ok(())
         })

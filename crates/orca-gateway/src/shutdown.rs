@@ -47,18 +47,22 @@ impl Signals {
         })
     }
 
-    /// Reloads on SIGHUP until SIGTERM or SIGINT, then leads through the phases. A second one ends
-    /// everything at once. Returns when nobody listens to the phases any more.
+    /// Reloads on SIGHUP until SIGTERM or SIGINT, or until `failed` is over, then leads through the
+    /// phases. A second signal ends everything at once. Returns when nobody listens to the phases
+    /// any more.
     pub(crate) async fn keep(
         mut self,
         phase: &watch::Sender<Phase>,
         mut reload: impl FnMut(Hangup),
+        failed: impl Future<Output = ()>,
     ) {
+        let mut failed = std::pin::pin!(failed);
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => reload(Hangup),
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
+                () = &mut failed => break,
                 () = phase.closed() => return,
             }
         }

@@ -197,6 +197,17 @@ impl Certificate {
         self.extension()
     }
 
+    /// Whether keyUsage is absent or can be read. What cannot be read permits nothing.
+    pub(crate) fn has_readable_key_usage(&self) -> bool {
+        let extensions = self.inner.tbs_certificate().extensions();
+        let present = extensions.is_some_and(|extensions| {
+            extensions
+                .iter()
+                .any(|extension| extension.extn_id == KeyUsage::OID)
+        });
+        !present || self.key_usage().is_some()
+    }
+
     /// The purposes of the extendedKeyUsage, where present (RFC 5280 §4.2.1.12).
     pub fn extended_key_usage(&self) -> Option<Vec<ObjectIdentifier>> {
         self.extension().map(|ExtendedKeyUsage(purposes)| purposes)

@@ -349,10 +349,9 @@ impl<'a> Path<'a> {
     /// The purposes (RFC 5280 §4.2.1.12) of the whole path, and what the client's certificate
     /// itself must and must not be (RFC 8446 §4.4.2.2: digitalSignature where keyUsage is present).
     fn usage(&self) -> Result<(), Rejection> {
-        let signs = self
-            .certificate
-            .key_usage()
-            .is_none_or(|usage| usage.digital_signature());
+        let usage = self.certificate.key_usage();
+        let signs = self.certificate.has_readable_key_usage()
+            && usage.is_none_or(|usage| usage.digital_signature());
         let for_clients = self.certificates().all(|certificate| {
             certificate
                 .extended_key_usage()

@@ -155,9 +155,14 @@ fn other_purposes_are_wrong_usage() {
     let encryption = ca.client(|params| {
         params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
     });
+    let unreadable = ca.client(|params| {
+        params.key_usages.clear();
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![5, 0]);
+        params.custom_extensions.push(extension);
+    });
     let authority = Arc::new(ca.certificate.clone());
     let below = Arc::new(ca.below(|_| {}).certificate);
-    for client in [server, encryption, authority, below] {
+    for client in [server, encryption, unreadable, authority, below] {
         let verdict = verdict(&client, &[], &ca.trusted());
         assert_eq!(verdict.unwrap_err(), Rejection::WrongUsage);
     }
