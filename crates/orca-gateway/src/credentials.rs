@@ -380,7 +380,7 @@ impl Localize for CredentialsError {
             Self::DamagedCertificate { key, path, source } => {
                 let path = path.display();
                 text!(
-                    "{key} のファイル({path})の証明書が壊れています({source})。",
+                    "{key} のファイル({path})の証明書が壊れています。",
                     "the certificate in {path} ({key}) is damaged: {source}",
                 )
             }

@@ -1,6 +1,7 @@
 //! Keeps certificates, authorities and revocation lists in step with their files. A broken new set
 //! keeps the old one in force and says so.
 
+mod findings;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::log::EventLog;
 use crate::meters::{Meters, Reload, ReloadOutcome};
 use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
+use findings::{alarm, fault, fewer_authorities, list_gone, list_unusable, told};
 use watched::Watched;
 
 /// How often the files are looked at: revocation is meant to count within a blink.
@@ -303,14 +305,15 @@ fn read_list(
             return false;
         }
         Err(error) => {
-            log.finding(&list_unusable(path, &error.to_string()));
+            let error = render::one_line(&error.to_string());
+            log.finding(&list_unusable(path, text!("{error}", "{error}")));
             return false;
         }
     };
     let offered = match store.offer(&file, authorities) {
         Ok(offered) => offered,
         Err(error) => {
-            log.finding(&list_unusable(path, &error.to_string()));
+            log.finding(&list_unusable(path, fault(error)));
             return false;
         }
     };
@@ -324,156 +327,11 @@ fn read_list(
     taken
 }
 
-fn told(offer: &Offered, path: &Path) -> Vec<Finding> {
-    match offer {
-        Offered::Unchanged => Vec::new(),
-        Offered::Older {
-            issuer,
-            number,
-            known,
-        } => {
-            let (path, issuer) = (path.display(), render::one_line(&issuer.one_line()));
-            vec![Finding::warning(
-                "crl-older",
-                text!(
-                    "CRL({path}、発行者 {issuer})の番号{number}は、使用中の番号{known}より古いため使いません。",
-                    "the CRL in {path} of {issuer} has number {number}, older than {known}, which stays in force",
-                ),
-                text!(
-                    "orca-catool issue_crl で最新のCRLを発行し、置き換えてください。",
-                    "issue the newest CRL with orca-catool issue_crl and put it there",
-                ),
-            )]
-        }
-        Offered::Unusable(issuer, error) => {
-            let of = issuer
-                .as_ref()
-                .map(|issuer| format!(" ({})", render::one_line(&issuer.one_line())))
-                .unwrap_or_default();
-            vec![list_unusable(path, &format!("{error}{of}"))]
-        }
-        Offered::Taken { crl, kept } => {
-            let (number, entries) = (crl.number(), crl.len());
-            let issuer = render::one_line(&crl.issuer().one_line());
-            let mut findings = vec![Finding::ok(
-                "crl-taken",
-                text!(
-                    "CRL番号{number}を読み込みました(発行者 {issuer}、失効{entries}件)。",
-                    "CRL number {number} of {issuer} is in force, {entries} revoked",
-                ),
-            )];
-            if let Err(error) = kept {
-                let error = render::one_line(&error.to_string());
-                findings.push(Finding::warning(
-                    "crl-not-kept",
-                    text!(
-                        "CRLを GATEWAY_STATE に保存できません({error})。再起動すると失われます。",
-                        "the CRL cannot be kept in GATEWAY_STATE ({error}) and is lost at a restart",
-                    ),
-                    text!(
-                        "ディスクの空き容量と、フォルダの所有者を確認してください。",
-                        "check the free space and the owner of the folder",
-                    ),
-                ));
-            }
-            findings
-        }
-    }
-}
-
-fn list_gone(path: &Path) -> Finding {
-    let path = path.display();
-    Finding::warning(
-        "crl-gone",
-        text!(
-            "CRLのファイル({path})がなくなりました。最後に読み込んだCRLを使い続けます。",
-            "the file {path} (CA_CRL) is gone; the last good CRL stays in force",
-        ),
-        text!(
-            "orca-catool issue_crl で発行したCRLを置いてください。",
-            "put the CRL of orca-catool issue_crl there",
-        ),
-    )
-}
-
-fn list_unusable(path: &Path, cause: &str) -> Finding {
-    let (path, cause) = (path.display(), render::one_line(cause));
-    let cause_ja = &cause;
-    Finding::warning(
-        "crl-unusable",
-        text!(
-            "CRL({path})を使えません({cause_ja})。使用中のCRLがあれば使い続けます。",
-            "the CRL in {path} cannot be used: {cause}; one that is in force stays so",
-        ),
-        text!(
-            "CA_CRT の認証局で orca-catool issue_crl を実行し、CRLを置き直してください。ファイルの所有者と権限も確認してください。",
-            "run orca-catool issue_crl of the CA in CA_CRT and put the CRL there; check owner and mode of the file",
-        ),
-    )
-}
-
-fn alarm(state: CrlState, unusable: CrlUnusable, subject: &str) -> Option<Finding> {
-    let remedy = text!(
-        "orca-catool issue_crl でCRLを発行し、CA_CRL の場所に置いてください。",
-        "issue a CRL with orca-catool issue_crl and put it where CA_CRL points",
-    );
-    let (ja, en) = match unusable {
-        CrlUnusable::Warn => ("失効の確認をせずに続けます", "revocation is not checked"),
-        CrlUnusable::Refuse => (
-            "この認証局のクライアントをすべて拒否します",
-            "all its clients are refused",
-        ),
-    };
-    match state {
-        CrlState::Good => None,
-        CrlState::Missing => Some(Finding::warning(
-            "crl-missing",
-            text!(
-                "認証局({subject})のCRLがありません。{ja}。",
-                "there is no CRL of {subject}; {en}",
-            ),
-            remedy,
-        )),
-        CrlState::Overdue => {
-            let (ja, en) = match unusable {
-                CrlUnusable::Warn => (
-                    "記載済みの失効だけを確認します",
-                    "only what it lists is refused",
-                ),
-                CrlUnusable::Refuse => (ja, en),
-            };
-            Some(Finding::warning(
-                "crl-overdue",
-                text!(
-                    "認証局({subject})のCRLの期限(nextUpdate)が過ぎています。{ja}。",
-                    "the CRL of {subject} is past its nextUpdate; {en}",
-                ),
-                remedy,
-            ))
-        }
-    }
-}
-
 fn lost_authorities(old: &Authorities, new: &Authorities) -> Vec<String> {
     old.iter()
         .filter(|known| new.iter().all(|other| other.key_id() != known.key_id()))
         .map(|known| render::one_line(&known.subject().one_line()))
         .collect()
-}
-
-fn fewer_authorities(lost: &[String]) -> Finding {
-    let lost = lost.join(", ");
-    Finding::warning(
-        "fewer-authorities",
-        text!(
-            "CA_CRT から認証局({lost})がなくなっています。誤って消えた場合に備え、以前のものを使い続けます。",
-            "CA_CRT no longer holds {lost}; in case this is a mistake, the old set stays in force",
-        ),
-        text!(
-            "意図した変更であれば、systemctl reload(SIGHUP)で読み込んでください。",
-            "if it is meant, reload with systemctl reload (SIGHUP)",
-        ),
-    )
 }
 
 /// Why the trust half cannot start.
