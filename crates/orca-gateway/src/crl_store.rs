@@ -20,6 +20,8 @@ use orca_pki::verification::Authorities;
 pub(crate) struct CrlStore {
     folder: PathBuf,
     newest: HashMap<KeyId, Arc<Crl>>,
+    /// Lists that were taken and are not on disk yet.
+    unsaved: Vec<(KeyId, Vec<u8>)>,
 }
 
 impl CrlStore {
@@ -41,6 +43,7 @@ impl CrlStore {
         Ok(Self {
             folder: folder.to_owned(),
             newest: HashMap::new(),
+            unsaved: Vec::new(),
         })
     }
 
@@ -63,7 +66,8 @@ impl CrlStore {
         findings
     }
 
-    /// Takes the lists of a file: each counts on its own, and only a newer one replaces another.
+    /// Takes the lists of a file: each counts on its own, and only a newer one replaces another. To
+    /// be followed by [`Self::save`] when they are in force: a slow disk must not delay a revocation.
     pub(crate) fn offer(
         &mut self,
         file: &[u8],
@@ -71,9 +75,21 @@ impl CrlStore {
     ) -> Result<Vec<Offered>, CrlError> {
         let lists = crl::split(file)?;
         Ok(lists
-            .iter()
+            .into_iter()
             .map(|der| self.offer_one(der, authorities))
             .collect())
+    }
+
+    /// Writes the last good copies of what was taken.
+    ///
+    /// # Errors
+    /// The first that could not be written; it is not tried again.
+    pub(crate) fn save(&mut self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for (key, der) in std::mem::take(&mut self.unsaved) {
+            outcome = outcome.and(self.keep(key, &der));
+        }
+        outcome
     }
 
     /// The newest lists, by key of their authority.
@@ -81,8 +97,8 @@ impl CrlStore {
         self.newest.clone()
     }
 
-    fn offer_one(&mut self, der: &[u8], authorities: &Authorities) -> Offered {
-        let unverified = match UnverifiedCrl::from_der(der) {
+    fn offer_one(&mut self, der: Vec<u8>, authorities: &Authorities) -> Offered {
+        let unverified = match UnverifiedCrl::from_der(&der) {
             Ok(unverified) => unverified,
             Err(error) => return Offered::Unusable(None, error),
         };
@@ -108,10 +124,8 @@ impl CrlStore {
         }
         let crl = Arc::new(crl);
         self.newest.insert(key, Arc::clone(&crl));
-        Offered::Taken {
-            kept: self.keep(key, der),
-            crl,
-        }
+        self.unsaved.push((key, der));
+        Offered::Taken(crl)
     }
 
     fn last_good(&self, authority: &Certificate) -> Result<Option<Crl>, CopyError> {
@@ -148,11 +162,7 @@ pub(crate) enum Offered {
         known: ListNumber,
     },
     /// Newer: counts from now on.
-    Taken {
-        crl: Arc<Crl>,
-        /// Whether the last good copy could be written.
-        kept: io::Result<()>,
-    },
+    Taken(Arc<Crl>),
     /// The same as before.
     Unchanged,
     /// Not to be relied on.
@@ -242,6 +252,7 @@ mod tests {
         store
             .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
             .unwrap();
+        store.save().unwrap();
 
         let mut again = CrlStore::open(&state).unwrap();
         assert!(again.recall(&trusted(&ca)).is_empty());
@@ -269,9 +280,9 @@ mod tests {
         assert!(matches!(
             offered[..],
             [
-                Offered::Taken { .. },
+                Offered::Taken(_),
                 Offered::Unusable(Some(_), CrlError::UnknownIssuer),
-                Offered::Taken { .. },
+                Offered::Taken(_),
             ]
         ));
         assert_eq!(store.newest().len(), 2);
@@ -285,6 +296,7 @@ mod tests {
         store
             .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
             .unwrap();
+        store.save().unwrap();
         let copy = fs::read_dir(folder.path())
             .unwrap()
             .next()
@@ -298,6 +310,7 @@ mod tests {
         again
             .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
             .unwrap();
+        again.save().unwrap();
         assert!(
             CrlStore::open(folder.path())
                 .unwrap()

@@ -22,7 +22,7 @@ use crate::log::EventLog;
 use crate::meters::{Meters, Reload, ReloadOutcome};
 use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
-use findings::{alarm, fault, fewer_authorities, list_gone, list_unusable, told};
+use findings::{alarm, fault, fewer_authorities, list_gone, list_not_kept, list_unusable, told};
 use watched::Watched;
 
 /// How often the files are looked at: revocation is meant to count within a blink.
@@ -137,6 +137,7 @@ impl Keeper {
             meters,
             log,
         };
+        keeper.save_lists();
         keeper.raise_alarms();
         Ok((keeper, live))
     }
@@ -239,13 +240,22 @@ impl Keeper {
             missing,
         ) {
             self.publish();
+            self.note(ReloadOutcome::Taken);
         }
     }
 
     fn publish(&mut self) {
         let snapshot = snapshot(&self.credentials, &self.tls, &self.store, self.unusable);
         self.sender.send_replace(Arc::new(snapshot));
+        self.save_lists();
         self.raise_alarms();
+    }
+
+    /// After they are in force: a slow disk must not delay a revocation.
+    fn save_lists(&mut self) {
+        if let Err(error) = self.store.save() {
+            self.log.finding(&list_not_kept(&error));
+        }
     }
 
     /// Says of each authority whose list cannot be relied on, once per change.
@@ -319,8 +329,8 @@ fn read_list(
     };
     let mut taken = false;
     for offer in &offered {
-        taken |= matches!(offer, Offered::Taken { .. });
-        for finding in told(offer, path) {
+        taken |= matches!(offer, Offered::Taken(_));
+        if let Some(finding) = told(offer, path) {
             log.finding(&finding);
         }
     }

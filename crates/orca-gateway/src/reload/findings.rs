@@ -1,5 +1,6 @@
 //! What the log says about files that were read again.
 
+use std::io;
 use std::path::Path;
 
 use orca_messages::{Finding, Text, render, text};
@@ -9,16 +10,17 @@ use crate::config::CrlUnusable;
 use crate::crl_store::Offered;
 use crate::trust::CrlState;
 
-pub(super) fn told(offer: &Offered, path: &Path) -> Vec<Finding> {
+/// What became of one list of a file.
+pub(super) fn told(offer: &Offered, path: &Path) -> Option<Finding> {
     match offer {
-        Offered::Unchanged => Vec::new(),
+        Offered::Unchanged => None,
         Offered::Older {
             issuer,
             number,
             known,
         } => {
             let (path, issuer) = (path.display(), render::one_line(&issuer.one_line()));
-            vec![Finding::warning(
+            Some(Finding::warning(
                 "crl-older",
                 text!(
                     "CRL({path}、発行者 {issuer})の番号{number}は、使用中の番号{known}より古いため使いません。",
@@ -28,11 +30,11 @@ pub(super) fn told(offer: &Offered, path: &Path) -> Vec<Finding> {
                     "orca-catool issue_crl で最新のCRLを発行し、置き換えてください。",
                     "issue the newest CRL with orca-catool issue_crl and put it there",
                 ),
-            )]
+            ))
         }
         Offered::Unusable(issuer, error) => {
             let Text { ja, en } = fault(*error);
-            vec![list_unusable(
+            Some(list_unusable(
                 path,
                 match issuer
                     .as_ref()
@@ -41,35 +43,35 @@ pub(super) fn told(offer: &Offered, path: &Path) -> Vec<Finding> {
                     Some(name) => text!("{ja}、発行者 {name}", "{en}, issuer {name}"),
                     None => Text { ja, en },
                 },
-            )]
+            ))
         }
-        Offered::Taken { crl, kept } => {
+        Offered::Taken(crl) => {
             let (number, entries) = (crl.number(), crl.len());
             let issuer = render::one_line(&crl.issuer().one_line());
-            let mut findings = vec![Finding::ok(
+            Some(Finding::ok(
                 "crl-taken",
                 text!(
                     "CRL番号{number}を読み込みました(発行者 {issuer}、失効{entries}件)。",
                     "CRL number {number} of {issuer} is in force, {entries} revoked",
                 ),
-            )];
-            if let Err(error) = kept {
-                let error = render::one_line(&error.to_string());
-                findings.push(Finding::warning(
-                    "crl-not-kept",
-                    text!(
-                        "CRLを GATEWAY_STATE に保存できません({error})。再起動すると失われます。",
-                        "the CRL cannot be kept in GATEWAY_STATE ({error}) and is lost at a restart",
-                    ),
-                    text!(
-                        "ディスクの空き容量と、フォルダの所有者を確認してください。",
-                        "check the free space and the owner of the folder",
-                    ),
-                ));
-            }
-            findings
+            ))
         }
     }
+}
+
+pub(super) fn list_not_kept(error: &io::Error) -> Finding {
+    let error = render::one_line(&error.to_string());
+    Finding::warning(
+        "crl-not-kept",
+        text!(
+            "CRLを GATEWAY_STATE に保存できません({error})。再起動すると失われます。",
+            "the CRL cannot be kept in GATEWAY_STATE ({error}) and is lost at a restart",
+        ),
+        text!(
+            "ディスクの空き容量と、フォルダの所有者を確認してください。",
+            "check the free space and the owner of the folder",
+        ),
+    )
 }
 
 pub(super) fn list_gone(path: &Path) -> Finding {
