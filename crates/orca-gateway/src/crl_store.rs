@@ -87,7 +87,8 @@ impl CrlStore {
     pub(crate) fn save(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
         for (key, der) in std::mem::take(&mut self.unsaved) {
-            outcome = outcome.and(self.keep(key, &der));
+            let kept = self.keep(key, &der);
+            outcome = outcome.and(kept);
         }
         outcome
     }
