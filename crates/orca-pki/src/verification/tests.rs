@@ -397,3 +397,20 @@ fn a_hundred_useless_intermediates_cost_little() {
     let verdict = verdict(&client, &junk, &ca.trusted());
     assert_eq!(verdict.unwrap_err(), Rejection::UnknownCa);
 }
+
+#[test]
+fn every_octet_of_a_certificate_counts() {
+    let ca = Ca::root();
+    let trusted = ca.trusted();
+    let client = ca.client(|_| {});
+    for place in 0..client.der().len() {
+        for bit in [0x01, 0x20, 0x80] {
+            let mut damaged = client.der().to_vec();
+            damaged[place] ^= bit;
+            if let Ok(damaged) = Certificate::from_der(&damaged) {
+                let verdict = verdict(&Arc::new(damaged), &[], &trusted);
+                assert!(verdict.is_err(), "octet {place}, bit {bit:#x}");
+            }
+        }
+    }
+}
