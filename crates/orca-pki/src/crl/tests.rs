@@ -6,6 +6,7 @@ use rcgen::{
     KeyUsagePurpose, RevokedCertParams, date_time_ymd,
 };
 
+use super::cursor::UTC_TIME;
 use super::*;
 use crate::certificate::pem;
 
