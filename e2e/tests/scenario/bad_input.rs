@@ -165,19 +165,6 @@ fn serials_that_are_unknown_doubled_or_no_numbers() -> anyhow::Result<()> {
 }
 
 #[test]
-fn several_certificates_of_a_name_are_listed_and_left_alone() -> anyhow::Result<()> {
-    let clinic = Clinic::new()?;
-    clinic.ca.done("issue_client_cert -c user1 --again")?;
-    for line in ["revoke_cert -c user1", "export_cert -c user1"] {
-        let stderr = clinic.refuses_line(line, "several-certificates", 1)?;
-        ensure!(stderr.contains("000003, 000004"), "{stderr}");
-    }
-    clinic.ca.done("revoke_cert -c user1 --all")?;
-    clinic.refuses_line("revoke_cert -c user1", "unknown-name", 1)?;
-    Ok(())
-}
-
-#[test]
 fn a_zip_that_exists_is_never_replaced_by_an_issue() -> anyhow::Result<()> {
     let clinic = Clinic::new()?;
     let taken = clinic.ca.certs().join("000004__JP_orca_user2.zip");

@@ -356,69 +356,6 @@ fn a_closed_pipe_is_no_failure() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_existing_zip_is_never_replaced_by_an_issue() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    let place = ca.certs().join("000002__JP_orca_user1.zip");
-    std::fs::write(&place, "somebody's file")?;
-    refused(&ca, "issue_client_cert -c user1", 1, "file-exists")?;
-    assert_eq!(std::fs::read_to_string(&place)?, "somebody's file");
-    assert_eq!(ca.list()?.len(), 0, "before a serial is reserved");
-    Ok(())
-}
-
-#[test]
-fn a_folder_of_another_program_is_left_alone() -> anyhow::Result<()> {
-    for (name, content) in [
-        ("cacert.pem", "theirs"),
-        ("config.yml", ":dbgroup: orca\n:serial: 7\n"),
-    ] {
-        let dir = tempfile::tempdir()?;
-        let ca = Catool::new(dir.path());
-        std::fs::create_dir(ca.folder())?;
-        let theirs = ca.folder().join(name);
-        std::fs::write(&theirs, content)?;
-        for line in ["init --yes", "issue_client_cert -c user1"] {
-            refused(&ca, line, 1, "foreign-ca-directory").context(name)?;
-        }
-        assert_eq!(std::fs::read_dir(ca.folder())?.count(), 1);
-        assert_eq!(std::fs::read_to_string(&theirs)?, content);
-    }
-    Ok(())
-}
-
-#[test]
-fn under_sudo_the_users_authority_is_used_and_nobody_elses() -> anyhow::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        // Ownership can be given away by root only; a developer without root sees the rest.
-        return Ok(());
-    }
-    let dir = tempfile::tempdir()?;
-    let tool = ours("orca-catool")?;
-    let user = Program::new("getent")
-        .args(["passwd", "nobody"])
-        .run()?
-        .success()?;
-    let home = user.split(':').nth(5).context("a home")?.to_owned();
-    assert!(
-        !std::path::Path::new(&home).exists(),
-        "nobody has no home: {home}"
-    );
-    let as_root = |sudo_user: &str, line: &str| {
-        Program::new(&tool)
-            .args(line.split_whitespace())
-            .env("HOME", dir.path())
-            .env("SUDO_USER", sudo_user)
-            .stdin("y\n")
-            .run()
-    };
-    let outcome = as_root("nobody", "")?;
-    assert_ne!(outcome.code, Some(0), "{outcome:?}");
-    assert!(outcome.stderr.contains("[no-ca-for-root]"), "{outcome:?}");
-    assert_eq!(std::fs::read_dir(dir.path())?.count(), 0);
-    Ok(())
-}
-
-#[test]
 fn what_sudo_writes_belongs_to_the_user() -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         // As above.
