@@ -8,7 +8,6 @@ use anyhow::Context;
 use orca_e2e::catool::Catool;
 use orca_e2e::program::Outcome;
 use orca_e2e::program::Program;
-use orca_e2e::program::ours;
 use serde_json::Value;
 use tempfile::TempDir;
 
