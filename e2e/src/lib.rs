@@ -2,6 +2,7 @@
 //! the clients a clinic has. The programs under test are only ever started, never linked.
 
 pub mod browser;
+pub mod catalogue;
 pub mod catool;
 pub mod curl;
 pub mod forge;

@@ -89,3 +89,14 @@ fn parts_of(package: &str) -> anyhow::Result<BTreeSet<String>> {
     let names = tree.lines().filter_map(|line| line.split(' ').next());
     Ok(names.map(str::to_owned).collect())
 }
+
+#[test]
+fn every_message_is_in_the_catalogue() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let written = std::fs::read_to_string(root.join("docs/messages.md"))?;
+    assert!(
+        written == orca_e2e::catalogue::markdown(&root)?,
+        "docs/messages.md is not current: cargo run -p orca-e2e --bin message-catalogue"
+    );
+    Ok(())
+}
