@@ -95,6 +95,7 @@ impl Account {
 pub struct Browser {
     session: Session,
     _driver: Process,
+    _rule: Option<AutoSelect>,
     _turn: File,
 }
 
@@ -112,8 +113,28 @@ impl Browser {
     ///
     /// When Chromium or ChromeDriver is missing or does not start.
     pub fn start(account: &Account, screen: Option<&Screen>) -> anyhow::Result<Self> {
-        let turn = File::create(std::env::temp_dir().join("orca-e2e-browser.lock"))?;
-        turn.lock()?;
+        Self::begin(account, screen, turn()?, None)
+    }
+
+    /// Starts it headless, where nobody can be asked for a certificate: at `origin`, for example
+    /// `https://weborca-server:8000`, it chooses by itself.
+    ///
+    /// # Errors
+    ///
+    /// When there are no rights to set the rule, or as [`Self::start`].
+    pub fn start_choosing(account: &Account, origin: &str) -> anyhow::Result<Self> {
+        // The rule is for the whole machine: it must not outlast our turn.
+        let turn = turn()?;
+        let rule = AutoSelect::at(origin)?;
+        Self::begin(account, None, turn, Some(rule))
+    }
+
+    fn begin(
+        account: &Account,
+        screen: Option<&Screen>,
+        turn: File,
+        rule: Option<AutoSelect>,
+    ) -> anyhow::Result<Self> {
         let mut program = Program::new("chromedriver")
             .arg("--port=0")
             .env("HOME", &account.home)
@@ -134,6 +155,7 @@ impl Browser {
         Ok(Self {
             session: Session::new(driver, &flags)?,
             _driver: process,
+            _rule: rule,
             _turn: turn,
         })
     }
@@ -205,6 +227,13 @@ impl Browser {
     }
 }
 
+/// Waits until no other test on this machine has a browser.
+fn turn() -> anyhow::Result<File> {
+    let turn = File::create(std::env::temp_dir().join("orca-e2e-browser.lock"))?;
+    turn.lock()?;
+    Ok(turn)
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         // Chromium is ChromeDriver's child: ended this way it ends with the session.
@@ -272,17 +301,12 @@ impl Session {
 /// A rule of a machine's administrator that answers the question for a certificate, as clinics set
 /// it for many machines (`AutoSelectCertificateForUrls`); it is taken back when dropped.
 #[derive(Debug)]
-pub struct AutoSelect {
+struct AutoSelect {
     file: PathBuf,
 }
 
 impl AutoSelect {
-    /// Lets Chromium answer by itself at this address, for example `https://weborca-server:8000`.
-    ///
-    /// # Errors
-    ///
-    /// When the policy cannot be written, for lack of rights.
-    pub fn at(origin: &str) -> anyhow::Result<Self> {
+    fn at(origin: &str) -> anyhow::Result<Self> {
         let rule = json!({ "pattern": origin, "filter": {} }).to_string();
         let policy = json!({ "AutoSelectCertificateForUrls": [rule] }).to_string();
         let file = PathBuf::from("/etc/chromium/policies/managed/orca-e2e.json");

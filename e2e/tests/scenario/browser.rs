@@ -4,7 +4,6 @@
 use anyhow::Context;
 use anyhow::ensure;
 use orca_e2e::browser::Account;
-use orca_e2e::browser::AutoSelect;
 use orca_e2e::browser::Browser;
 use orca_e2e::gateway::Gateway;
 use orca_e2e::screen::Screen;
@@ -45,9 +44,7 @@ fn headless_with_the_imported_certificate_logs_in() -> anyhow::Result<()> {
     let account = Account::new(site.path("client"))?;
     account.import_p12(&user)?;
     account.import_ca(&user.ca())?;
-    // A window would ask which certificate; without one only this rule can answer.
-    let _rule = AutoSelect::at(&origin(&gateway))?;
-    let browser = Browser::start(&account, None)?;
+    let browser = Browser::start_choosing(&account, &origin(&gateway))?;
     browser.open(&origin(&gateway))?;
     logs_in(&browser)
 }

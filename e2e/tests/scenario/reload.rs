@@ -1,5 +1,6 @@
 //! Somebody copies a broken file onto a server that runs: it goes on serving, and says so.
 
+use anyhow::Context;
 use orca_e2e::gateway::Gateway;
 use orca_e2e::kit::Kit;
 use orca_e2e::site::Site;
@@ -43,13 +44,15 @@ impl Day {
         Ok(())
     }
 
-    /// Waits until the log has grown beyond `lines`, and gives what is new.
-    fn news(&self, lines: usize) -> anyhow::Result<String> {
-        wait::until("news in the log", || {
+    /// Waits until what is new in the log beyond `lines` speaks of `name`; how many lines it is.
+    fn news(&self, lines: usize, name: &str) -> anyhow::Result<usize> {
+        wait::until(&format!("news of {name} in the log"), || {
             let log = self.gateway.log().ok()?;
             let news: Vec<&str> = log.lines().skip(lines).collect();
-            (!news.is_empty()).then(|| news.join("\n"))
+            let told = news.iter().any(|line| line.contains(name));
+            told.then_some(lines + news.len())
         })
+        .with_context(|| self.gateway.log().unwrap_or_default())
     }
 
     fn lines(&self) -> anyhow::Result<usize> {
@@ -86,14 +89,10 @@ fn broken_files_keep_the_old_ones_in_force() -> anyhow::Result<()> {
         let before = day.shown()?;
         let lines = day.lines()?;
         day.replace(&name, &bytes)?;
-        // The file that was mended last may still be told about first.
-        let news = wait::until(&format!("a line that names {name}"), || {
-            let news = day.news(lines).ok()?;
-            news.contains(&name).then_some(news)
-        })?;
+        let lines = day.news(lines, &name)?;
         day.serves()?;
         day.gateway.process.signal(Signal::HUP)?;
-        day.news(lines + news.lines().count())?;
+        day.news(lines, &name)?;
         day.serves()?;
         assert_eq!(day.shown()?, before, "{name}");
         day.replace(&name, &good)?;
@@ -143,7 +142,7 @@ fn a_second_authority_is_added_while_the_clinic_works() -> anyhow::Result<()> {
     // Fewer than before might be a half-written file: only SIGHUP says it is meant.
     let lines = day.lines()?;
     day.replace("ca.crt", ours.as_bytes())?;
-    day.news(lines)?;
+    day.news(lines, "[fewer-authorities]")?;
     let still = newcomer.get(day.gateway.address, "/").response()?;
     assert_eq!(still.status, 200);
     day.gateway.process.signal(Signal::HUP)?;
@@ -177,7 +176,7 @@ fn another_authoritys_kit_is_taken_whole_or_not_at_all() -> anyhow::Result<()> {
     let before = day.shown()?;
     let lines = day.lines()?;
     day.replace(&format!("{base}.pem"), &std::fs::read(kit.pem())?)?;
-    day.news(lines)?;
+    day.news(lines, &base)?;
     assert_eq!(day.shown()?, before);
     day.serves()
 }
