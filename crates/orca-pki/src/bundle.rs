@@ -12,13 +12,16 @@ use crate::passphrase::{Passphrase, RandomSource};
 use crate::pkcs12::{self, Contents, Pkcs12Profile};
 use crate::serial::SerialNumber;
 
+/// File systems take names of 255 octets; the longest ending is `.enc.pem`.
+const LONGEST: usize = 255 - ".enc.pem".len();
+
 /// The name all files of a delivery share: `000002__JP_orca_192.168.1.100`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BaseName(String);
 
 impl BaseName {
     /// Six digits of the serial, `_`, then the one-line subject with each `/X=` made `_`. What
-    /// Windows forbids in file names becomes `-`.
+    /// Windows forbids in file names becomes `-`; what is too long for a file name is cut off.
     pub fn new(serial: &SerialNumber, subject: &DistinguishedName) -> Self {
         let mut name = format!("{serial}_");
         for (_, value) in subject.attributes() {
@@ -29,6 +32,7 @@ impl BaseName {
                 c => c,
             }));
         }
+        name.truncate(name.floor_char_boundary(LONGEST));
         // Windows drops dots and blanks at the end of a folder's name.
         let kept = name.trim_end_matches(['.', ' ']).len();
         let dropped = name.len() - kept;
@@ -133,6 +137,22 @@ mod tests {
         assert_eq!(base(2, "192.168.1.100"), "000002__JP_orca_192.168.1.100");
         assert_eq!(base(3, "user1"), "000003__JP_orca_user1");
         assert_eq!(base(4, "山田太郎"), "000004__JP_orca_山田太郎");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let subject = DistinguishedName::new(
+            &"JP".parse().unwrap(),
+            &"医".repeat(64).parse().unwrap(),
+            &"郎".repeat(64).parse().unwrap(),
+        )
+        .unwrap();
+        let name = BaseName::new(&SerialNumber::try_from(2).unwrap(), &subject);
+        assert_eq!(
+            name.as_str(),
+            format!("000002__JP_{}_{}", "医".repeat(64), "郎".repeat(14))
+        );
+        assert_eq!(name.as_str().len(), 246);
     }
 
     #[test]
