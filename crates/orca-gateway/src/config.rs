@@ -12,6 +12,8 @@ use orca_messages::Lang;
 
 use crate::conf_file::{ConfFile, Peculiarity};
 use crate::config_error::ConfigError;
+use crate::limits::Limits;
+use crate::origin::AllowedOrigins;
 use terms::Terms;
 
 /// Read where `--conf` names none, if it exists.
@@ -24,7 +26,7 @@ const LOG_FOLDER: &str = "/opt/jma/weborca/log";
 /// The three keys of the original that switch HTTPS on.
 pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
 
-const OUR_KEYS: [&str; 18] = [
+const OUR_KEYS: [&str; 23] = [
     "CA_CRT",
     "SERVER_CRT",
     "SERVER_PEM",
@@ -43,6 +45,11 @@ const OUR_KEYS: [&str; 18] = [
     "GATEWAY_WORKERS",
     "GATEWAY_LANG",
     "GATEWAY_SUPPORT",
+    "GATEWAY_ALLOWED_ORIGINS",
+    "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS",
+    "GATEWAY_MAX_UPSTREAM_CONNECTIONS",
+    "GATEWAY_HANDSHAKE_TIMEOUT",
+    "GATEWAY_IDLE_TIMEOUT",
 ];
 
 /// How the gateway is to run.
@@ -63,6 +70,9 @@ pub(crate) struct Config {
     pub(crate) lang: Lang,
     /// Name and telephone shown on pages.
     pub(crate) support: Option<String>,
+    /// Whose pages may act besides those of the application.
+    pub(crate) allowed_origins: AllowedOrigins,
+    pub(crate) limits: Limits,
 }
 
 /// HTTPS with client certificates, or plain HTTP; a reload never changes it.
@@ -301,6 +311,52 @@ mod tests {
         assert_eq!(config.status, Some("127.0.0.1:9180".parse().unwrap()));
         assert_eq!(config.lang, Lang::Ja);
         assert_eq!(config.support, None);
+        assert_eq!(config.allowed_origins, AllowedOrigins::default());
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn limits_are_whole_numbers_within_reason() {
+        let limits = config(
+            "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS=9\nGATEWAY_MAX_UPSTREAM_CONNECTIONS=8\n\
+             GATEWAY_HANDSHAKE_TIMEOUT=7\nGATEWAY_IDLE_TIMEOUT=86400\n",
+        )
+        .limits;
+        assert_eq!(
+            (limits.connections_per_address, limits.upstream_connections),
+            (9, 8)
+        );
+        assert_eq!(
+            (limits.handshake.as_secs(), limits.idle.as_secs()),
+            (7, 86_400)
+        );
+        for key in [
+            "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS",
+            "GATEWAY_MAX_UPSTREAM_CONNECTIONS",
+            "GATEWAY_HANDSHAKE_TIMEOUT",
+            "GATEWAY_IDLE_TIMEOUT",
+        ] {
+            for word in ["0", "-1", "1.5", "many", "1000000"] {
+                assert_eq!(
+                    error_ids(&format!("{key}={word}")),
+                    ["bad-value"],
+                    "{key}={word}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn allowed_origins_have_a_scheme_and_a_host() {
+        let line = "GATEWAY_ALLOWED_ORIGINS=\"https://charts:8443 http://192.168.1.9/\"";
+        assert_eq!(
+            Ok(config(line).allowed_origins),
+            "https://charts:8443,http://192.168.1.9".parse()
+        );
+        for word in ["*", "null", "charts", "https://charts/x"] {
+            let line = format!("GATEWAY_ALLOWED_ORIGINS='{word}'");
+            assert_eq!(error_ids(&line), ["bad-value"]);
+        }
     }
 
     #[test]

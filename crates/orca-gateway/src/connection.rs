@@ -33,17 +33,18 @@ use crate::stream::{Lent, Stream, drain_and_drop, lend};
 use crate::tls::H2;
 use crate::trust::Presented;
 
-/// From accept to the end of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From accept to the first octet.
+const FIRST_OCTET: Duration = Duration::from_secs(10);
 /// How long a client without identity may take for a request head, and for leaving.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may stay in all, even if it answers pings and asks for nothing.
 const STRANGER_STAY: Duration = Duration::from_secs(30);
-/// How long a served client's connection may lie idle, and a head take.
-const IDLE: Duration = Duration::from_secs(120);
 /// Header fields of a request, before and after a verdict.
 const STRANGER_HEAD: usize = 16 * 1024;
 const HEAD: usize = 128 * 1024;
+/// Requests at a time on a connection of HTTP/2, before and after a verdict.
+const STRANGER_STREAMS: u32 = 8;
+const STREAMS: u32 = 128;
 /// The clock of the machine may be set; dates are looked at again after this at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -61,11 +62,7 @@ impl Front {
     /// Serves one accepted connection until it is closed.
     pub(crate) async fn connection(self, tcp: TcpStream, remote: SocketAddr) {
         let address = remote.ip().to_canonical();
-        let Some(live) = self.live.clone() else {
-            let session = Session::open(self.office.clone(), self.forwarder.clone(), address);
-            return self.drive(Stream::Plain(tcp), Version::One, session).await;
-        };
-        let place = match self.office.doorway.enter(address, Instant::now()) {
+        let mut place = match self.office.doorway.enter(address, Instant::now()) {
             Ok(place) => place,
             Err(crowded) => {
                 if let Some(news) = crowded.news {
@@ -74,15 +71,21 @@ impl Front {
                 return;
             }
         };
-        // Nobody who says nothing keeps a place.
-        let Ok(arrived) = timeout(HANDSHAKE, self.arrive(tcp, address, live)).await else {
+        let Some(live) = self.live.clone() else {
+            let session = Session::open(self.office.clone(), self.forwarder.clone(), address);
+            place.let_in();
+            return self.drive(Stream::Plain(tcp), Version::One, session).await;
+        };
+        let deadline = self.office.limits.handshake;
+        let Ok(arrived) = timeout(deadline, self.arrive(tcp, address, live)).await else {
             return;
         };
         match arrived {
             Arrived::Served(stream, version, session) => {
-                let place = (!session.is_trusted()).then_some(place);
+                if session.is_trusted() {
+                    place.let_in();
+                }
                 self.drive(stream, version, session).await;
-                drop(place);
             }
             Arrived::Refused(tcp) => drain_and_drop(tcp).await,
             Arrived::Gone => {}
@@ -91,7 +94,9 @@ impl Front {
 
     async fn arrive(&self, mut tcp: TcpStream, address: IpAddr, live: Live) -> Arrived {
         let mut first = [0];
-        let (Ok(1), Ok(local)) = (tcp.peek(&mut first).await, tcp.local_addr()) else {
+        // Nobody who says nothing keeps a place.
+        let spoke = timeout(FIRST_OCTET, tcp.peek(&mut first)).await;
+        let (Ok(Ok(1)), Ok(local)) = (spoke, tcp.local_addr()) else {
             return Arrived::Gone;
         };
         // A handshake record begins with 22 (RFC 8446 §5.1), a request with a letter.
@@ -170,7 +175,8 @@ impl Front {
     /// Serves requests until either side ends the connection, or it has to end.
     async fn drive(mut self, stream: Stream, version: Version, session: Arc<Session>) {
         let (owned, lent) = lend(stream);
-        let mut http = Some(Http::new(lent, version, Arc::clone(&session)));
+        let idle = self.office.limits.idle;
+        let mut http = Some(Http::new(lent, version, Arc::clone(&session), idle));
         let clock = self.office.clock;
         let trusted = session.is_trusted();
         let mut stay = std::pin::pin!(sleep(STRANGER_STAY));
@@ -282,13 +288,12 @@ enum Http {
 }
 
 impl Http {
-    fn new(lent: Lent, version: Version, session: Arc<Session>) -> Self {
-        let (head, patience) = if session.is_trusted() {
-            (HEAD, IDLE)
+    fn new(lent: Lent, version: Version, session: Arc<Session>, idle: Duration) -> Self {
+        let (head, streams, patience) = if session.is_trusted() {
+            (HEAD, STREAMS, idle)
         } else {
-            (STRANGER_HEAD, STRANGER_PATIENCE)
+            (STRANGER_HEAD, STRANGER_STREAMS, STRANGER_PATIENCE)
         };
-        let streams = if session.is_trusted() { 128 } else { 8 };
         let io = TokioIo::new(lent);
         let requests = Requests(session);
         match version {

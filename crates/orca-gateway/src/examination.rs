@@ -259,10 +259,13 @@ fn certificate_error(cause: Cause) -> CertificateError {
         Cause::Revoked => CertificateError::Revoked,
         Cause::UnknownCa => CertificateError::UnknownIssuer,
         Cause::WrongUsage => CertificateError::InvalidPurpose,
-        // certificate_unknown; the last three are never asked here.
-        Cause::CrlUnusable | Cause::NoCertificate | Cause::PlainHttp | Cause::UpstreamDown => {
-            CertificateError::Other(OtherError(Arc::new(Undecided)))
-        }
+        // certificate_unknown; only the first is ever asked here.
+        Cause::CrlUnusable
+        | Cause::CrossSite
+        | Cause::NoCertificate
+        | Cause::PlainHttp
+        | Cause::UpstreamBusy
+        | Cause::UpstreamDown => CertificateError::Other(OtherError(Arc::new(Undecided))),
     }
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::body::{self, ResponseBody};
 use crate::identity::{Cause, Refusal};
+use crate::origin::Foreign;
 
 pub(crate) use negotiation::{Asker, Form};
 use texts::Texts;
@@ -74,6 +75,31 @@ impl Pages {
         let texts = texts::application_down();
         let page = self.page(&texts, Some(Cause::UpstreamDown), asker, at);
         respond(StatusCode::BAD_GATEWAY, &page, asker)
+    }
+
+    /// The application has as many requests as it may: 503.
+    pub(crate) fn application_busy(&self, asker: &Asker, at: Timestamp) -> Response<ResponseBody> {
+        let page = self.page(
+            &texts::application_busy(),
+            Some(Cause::UpstreamBusy),
+            asker,
+            at,
+        );
+        let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, &page, asker);
+        let soon = HeaderValue::from_static("10");
+        response.headers_mut().insert(header::RETRY_AFTER, soon);
+        response
+    }
+
+    /// Another site made the browser ask: 403.
+    pub(crate) fn cross_site(
+        &self,
+        site: &Foreign,
+        asker: &Asker,
+        at: Timestamp,
+    ) -> Response<ResponseBody> {
+        let page = self.page(&texts::cross_site(site), Some(Cause::CrossSite), asker, at);
+        respond(StatusCode::FORBIDDEN, &page, asker)
     }
 
     /// The next handshake will be refused, so that the browser asks again: 200.
@@ -244,7 +270,7 @@ fn respond(status: StatusCode, page: &Page, asker: &Asker) -> Response<ResponseB
         (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

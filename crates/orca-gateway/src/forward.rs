@@ -19,6 +19,7 @@ use crate::connector::Connector;
 use crate::headers::{self, ClientFields, Scheme};
 use crate::identity::ClientIdentity;
 use crate::log::EventLog;
+use crate::slots::Slots;
 use crate::upgrade;
 use crate::upstream::{Fault, Lease, Upstream, UpstreamError};
 
@@ -62,9 +63,14 @@ impl Client {
     }
 }
 
-/// The application is down: E-109, 502.
+/// Why there is no answer of the application.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct UpstreamDown;
+pub(crate) enum Unserved {
+    /// It has as many requests as it may: E-111, 503.
+    Busy,
+    /// It is down: E-109, 502.
+    Down,
+}
 
 /// Whether the application answers, shared by all workers, so that the log tells a change once.
 #[derive(Debug)]
@@ -97,10 +103,15 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Forwards over connections of `connector`.
-    pub(crate) fn new(connector: Connector, health: Arc<Health>, log: EventLog) -> Self {
+    /// Forwards over connections of `connector`, as many requests at once as `slots` has.
+    pub(crate) fn new(
+        connector: Connector,
+        slots: Slots,
+        health: Arc<Health>,
+        log: EventLog,
+    ) -> Self {
         Self {
-            upstream: Upstream::new(connector),
+            upstream: Upstream::new(connector, slots),
             health,
             log,
         }
@@ -109,12 +120,12 @@ impl Forwarder {
     /// Sends the request to the application and returns its response. Bodies stream both ways.
     ///
     /// # Errors
-    /// The application is down.
+    /// The application is down, or busy.
     pub(crate) async fn forward(
         &self,
         client: &Client,
         request: Request<Incoming>,
-    ) -> Result<Response<ResponseBody>, UpstreamDown> {
+    ) -> Result<Response<ResponseBody>, Unserved> {
         let (mut parts, body) = request.into_parts();
         if let Some(status) = refused(&parts) {
             return Ok(bare(status));
@@ -148,7 +159,10 @@ impl Forwarder {
         Ok(streamed(response, lease))
     }
 
-    fn failed(&self, error: &UpstreamError) -> Result<Response<ResponseBody>, UpstreamDown> {
+    fn failed(&self, error: &UpstreamError) -> Result<Response<ResponseBody>, Unserved> {
+        if let UpstreamError::Busy = error {
+            return Err(Unserved::Busy);
+        }
         if error.fault() == Fault::Client {
             // Nobody is left to read it.
             return Ok(bare(StatusCode::BAD_REQUEST));
@@ -156,7 +170,7 @@ impl Forwarder {
         if self.health.changes_to(false) {
             self.log.trouble(&Down(error));
         }
-        Err(UpstreamDown)
+        Err(Unserved::Down)
     }
 
     fn switched(
@@ -164,7 +178,7 @@ impl Forwarder {
         client: &Client,
         upgrade: Option<OnUpgrade>,
         mut response: Response<Incoming>,
-    ) -> Result<Response<ResponseBody>, UpstreamDown> {
+    ) -> Result<Response<ResponseBody>, Unserved> {
         let Some((client_half, application)) = upgrade.zip(upgrade::granted(&mut response)) else {
             self.log.note(
                 "upstream-switched",
@@ -173,7 +187,7 @@ impl Forwarder {
                     "the application switched to a protocol that was not asked for"
                 ),
             );
-            return Err(UpstreamDown);
+            return Err(Unserved::Down);
         };
         let end = TunnelEnd::default();
         let closing = client.closing.clone();

@@ -78,6 +78,8 @@ pub(crate) enum Cause {
     BadSignature,
     /// The CRL cannot tell, and the configuration says refuse.
     CrlUnusable,
+    /// Another site made the browser ask.
+    CrossSite,
     /// Validity over.
     Expired,
     /// No certificate can be read.
@@ -92,6 +94,8 @@ pub(crate) enum Cause {
     Revoked,
     /// Not issued by `CA_CRT`.
     UnknownCa,
+    /// The application has as many requests as it may.
+    UpstreamBusy,
     /// The application is down.
     UpstreamDown,
     /// Made for something else.
@@ -100,7 +104,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// All of them, in the order of the contract's table.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
@@ -112,6 +116,8 @@ impl Cause {
         Self::Malformed,
         Self::PlainHttp,
         Self::UpstreamDown,
+        Self::CrossSite,
+        Self::UpstreamBusy,
     ];
 
     /// The word in logs, metrics and JSON.
@@ -119,6 +125,7 @@ impl Cause {
         match self {
             Self::BadSignature => "bad-signature",
             Self::CrlUnusable => "crl-unusable",
+            Self::CrossSite => "cross-site",
             Self::Expired => "expired",
             Self::Malformed => "malformed",
             Self::NoCertificate => "no-certificate",
@@ -126,6 +133,7 @@ impl Cause {
             Self::PlainHttp => "plain-http",
             Self::Revoked => "revoked",
             Self::UnknownCa => "unknown-ca",
+            Self::UpstreamBusy => "upstream-busy",
             Self::UpstreamDown => "upstream-down",
             Self::WrongUsage => "wrong-usage",
         }
@@ -136,12 +144,14 @@ impl Cause {
         match self {
             Self::BadSignature | Self::Malformed => None,
             Self::CrlUnusable => Some("E-107"),
+            Self::CrossSite => Some("E-110"),
             Self::Expired => Some("E-102"),
             Self::NoCertificate => Some("E-101"),
             Self::NotYetValid => Some("E-103"),
             Self::PlainHttp => Some("E-108"),
             Self::Revoked => Some("E-104"),
             Self::UnknownCa => Some("E-105"),
+            Self::UpstreamBusy => Some("E-111"),
             Self::UpstreamDown => Some("E-109"),
             Self::WrongUsage => Some("E-106"),
         }

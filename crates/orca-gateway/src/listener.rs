@@ -72,11 +72,13 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     .any(|lacking| number == Some(lacking.raw_os_error()))
 }
 
-/// Lets the process open as many descriptors as it may, and tells how many connections that allows:
-/// each needs one for the client and one for the application.
-pub(crate) fn connection_limit() -> usize {
+/// Lets the process open as many descriptors as it may, and tells how many connections that allows
+/// beside `upstream` requests under way: each needs one for the client, and one for the application
+/// where it is a WebSocket.
+pub(crate) fn connection_limit(upstream: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
-    let wanted = MOST_CONNECTIONS as u64 * 2 + RESERVED_DESCRIPTORS;
+    let reserved = RESERVED_DESCRIPTORS.saturating_add(upstream as u64);
+    let wanted = reserved.saturating_add(MOST_CONNECTIONS as u64 * 2);
     let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if limit.current.is_some_and(|current| current < most) {
         limit.current = Some(most);
@@ -84,7 +86,7 @@ pub(crate) fn connection_limit() -> usize {
         let _ = setrlimit(Resource::Nofile, limit);
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
-    let connections = descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2;
+    let connections = descriptors.saturating_sub(reserved) / 2;
     usize::try_from(connections)
         .unwrap_or(MOST_CONNECTIONS)
         .clamp(16, MOST_CONNECTIONS)
@@ -250,6 +252,6 @@ mod tests {
 
     #[test]
     fn there_is_room_for_connections() {
-        assert!(connection_limit() >= 16);
+        assert!(connection_limit(256) >= 16);
     }
 }

@@ -25,10 +25,12 @@ use crate::listener;
 use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
+use crate::news::News;
 use crate::reload::{Hangup, Keeper, Loaded};
 use crate::server_names::NameLog;
 use crate::session::Office;
 use crate::shutdown::{Phase, Signals};
+use crate::slots::Slots;
 use crate::startup_log;
 use crate::status::{self, Sources};
 
@@ -88,12 +90,18 @@ impl Gateway {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
-            doorway: Arc::new(Doorway::new(listener::connection_limit())),
+            doorway: Arc::new(Doorway::new(
+                listener::connection_limit(config.limits.upstream_connections),
+                config.limits.connections_per_address,
+            )),
             meters: Arc::clone(&meters),
             lang: config.lang,
+            limits: config.limits,
             log: log.clone(),
             names: NameLog::default(),
+            origins: config.allowed_origins.clone(),
             pages: Pages::new(config.support.clone(), zone),
+            sites: News::default(),
         });
         let (keeper, live) = match &config.mode {
             Mode::Http => {
@@ -175,7 +183,9 @@ impl Gateway {
         phases: &watch::Receiver<Phase>,
         health: &Arc<Health>,
     ) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
-        let places = Arc::new(Semaphore::new(listener::connection_limit()));
+        let most = self.config.limits.upstream_connections;
+        let places = Arc::new(Semaphore::new(listener::connection_limit(most)));
+        let slots = Slots::new(most, Slots::PATIENCE);
         (0..self.config.workers.get())
             .map(|number| {
                 let listener = self.listener.try_clone()?;
@@ -186,10 +196,12 @@ impl Gateway {
                     self.connector.clone(),
                     Arc::clone(health),
                 );
+                let slots = slots.clone();
                 thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || {
-                        let forwarder = Forwarder::new(connector, health, office.log.clone());
+                        let log = office.log.clone();
+                        let forwarder = Forwarder::new(connector, slots, health, log);
                         let front = Front {
                             office,
                             forwarder,

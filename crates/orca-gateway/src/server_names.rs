@@ -1,22 +1,17 @@
 //! Names of the server certificate: which address fits, and where https is to be found.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::uri::Authority;
 use orca_messages::{Finding, render, text};
 use orca_pki::name::HostName;
 
 use crate::log::EventLog;
+use crate::news::News;
 
 /// Links on one page at most.
 const MOST_LINKS: usize = 5;
-/// Names remembered at most, so that strangers cannot fill the log or the memory.
-const MOST_NAMES: usize = 64;
-/// How long a name is not told again.
-const PAUSE: Duration = Duration::from_secs(3600);
 
 /// The https addresses to offer: the one that was asked for where the certificate has it, else all
 /// the certificate has. Nothing that a client wrote comes back unless the certificate has it too.
@@ -67,7 +62,7 @@ fn is_plain(name: &HostName) -> bool {
 
 /// Tells of names that clients ask for and the certificate lacks, each once an hour.
 #[derive(Debug, Default)]
-pub(crate) struct NameLog(Mutex<HashMap<String, Instant>>);
+pub(crate) struct NameLog(News);
 
 impl NameLog {
     /// Looks at the name a client asked for, or at the address it reached where it named none.
@@ -83,19 +78,9 @@ impl NameLog {
             Some(name) => HostName::Dns(name.to_ascii_lowercase()),
             None => local,
         };
-        if !covers(names, &host) && self.is_news(&host.to_string(), Instant::now()) {
+        if !covers(names, &host) && self.0.is_news(&host.to_string(), Instant::now()) {
             log.finding(&not_in_certificate(&host, names));
         }
-    }
-
-    fn is_news(&self, name: &str, now: Instant) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, at| now.saturating_duration_since(*at) < PAUSE);
-        if told.contains_key(name) || told.len() >= MOST_NAMES {
-            return false;
-        }
-        told.insert(name.to_owned(), now);
-        true
     }
 }
 
@@ -174,18 +159,5 @@ mod tests {
         assert!(!covers(&names, &"a.b.clinic.local".parse().unwrap()));
         assert!(!covers(&names, &"clinic.local".parse().unwrap()));
         assert!(to_https(None, &names, 8000).is_empty());
-    }
-
-    #[test]
-    fn a_name_is_told_once_an_hour_and_strangers_cannot_fill_the_log() {
-        let start = Instant::now();
-        let log = NameLog::default();
-        assert!(log.is_news("a", start));
-        assert!(!log.is_news("a", start));
-        assert!(log.is_news("a", start + PAUSE));
-        for number in 0..200 {
-            log.is_news(&number.to_string(), start + PAUSE);
-        }
-        assert_eq!(log.0.lock().unwrap().len(), MOST_NAMES);
     }
 }

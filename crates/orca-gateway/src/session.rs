@@ -21,11 +21,15 @@ use crate::config::ClientAuth;
 use crate::doorway::Doorway;
 use crate::examination::Examination;
 use crate::explain::{Asker, Pages};
-use crate::forward::{Client, Forwarder, RESERVED, is_reserved};
+use crate::forward::{Client, Forwarder, RESERVED, Unserved, is_reserved};
+use crate::headers::Scheme;
 use crate::identity::{Cause, ClientIdentity, Refusal};
+use crate::limits::Limits;
 use crate::live::{Live, Snapshot};
 use crate::log::EventLog;
 use crate::meters::Meters;
+use crate::news::News;
+use crate::origin::{AllowedOrigins, Foreign};
 use crate::server_names::{self, NameLog};
 use crate::trust::Presented;
 
@@ -39,8 +43,12 @@ pub(crate) struct Office {
     pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
     pub(crate) log: EventLog,
+    pub(crate) limits: Limits,
     pub(crate) names: NameLog,
+    pub(crate) origins: AllowedOrigins,
     pub(crate) pages: Pages,
+    /// Foreign sites that were told of.
+    pub(crate) sites: News,
 }
 
 /// One connection's requests.
@@ -227,19 +235,50 @@ impl Session {
         let asker = self.asker(&parts);
         let entry = Entry::of_request(now, client.peer(), &parts, None);
         let pending = self.office.access_log.pending(entry);
+        if let Some(site) = self.foreign(&parts) {
+            let page = self.refuse_site(&site, &asker, now);
+            return pending.on_end(page, Some(Cause::CrossSite));
+        }
         let request = Request::from_parts(parts, incoming);
         match self.forwarder.forward(client, request).await {
             Ok(response) => {
                 self.office.meters.served.increment();
                 pending.on_end(response, None)
             }
-            Err(_) => {
-                let cause = Cause::UpstreamDown;
+            Err(unserved) => {
+                let pages = &self.office.pages;
+                let (page, cause) = match unserved {
+                    Unserved::Busy => (pages.application_busy(&asker, now), Cause::UpstreamBusy),
+                    Unserved::Down => (pages.application_down(&asker, now), Cause::UpstreamDown),
+                };
                 self.office.meters.refused(cause).increment();
-                let page = self.office.pages.application_down(&asker, now);
                 pending.on_end(page, Some(cause))
             }
         }
+    }
+
+    /// The connection goes on: whoever sits there has done nothing wrong.
+    fn refuse_site(&self, site: &Foreign, asker: &Asker, now: Timestamp) -> Response<ResponseBody> {
+        self.office.meters.refused(Cause::CrossSite).increment();
+        if self.office.sites.is_news(&site.to_string(), Instant::now()) {
+            self.office.log.finding(&site.finding());
+        }
+        self.office.pages.cross_site(site, asker, now)
+    }
+
+    fn foreign(&self, request: &request::Parts) -> Option<Foreign> {
+        let scheme = match &self.who {
+            Who::Anybody(_) | Who::PlainHttp(_) => Scheme::Http,
+            Who::Shown(_) => Scheme::Https,
+        };
+        self.office.origins.foreign(request, scheme)
+    }
+
+    /// The button, pressed on one of our own pages; other sites cannot press it.
+    fn is_choice(&self, request: &request::Parts) -> bool {
+        request.method == Method::POST
+            && request.uri.path() == choose_path()
+            && self.foreign(request).is_none()
     }
 
     /// Never touches the body: the page is the end of the connection.
@@ -251,7 +290,7 @@ impl Session {
     ) -> Response<ResponseBody> {
         let (parts, _) = request.into_parts();
         let asker = self.asker(&parts);
-        let response = if is_choice(&parts) {
+        let response = if self.is_choice(&parts) {
             self.choose(&asker, now)
         } else {
             let authorities = self.authority_names();
@@ -290,7 +329,7 @@ impl Session {
         now: Timestamp,
     ) -> Response<ResponseBody> {
         let (parts, _) = request.into_parts();
-        if is_choice(&parts) {
+        if self.is_choice(&parts) {
             let response = self.choose(&self.asker(&parts), now);
             return self.last(response, &parts, now, None);
         }
@@ -397,14 +436,6 @@ impl Shown {
 
 fn choose_path() -> String {
     format!("{RESERVED}choose")
-}
-
-/// The button, pressed on one of our own pages; other sites cannot press it.
-fn is_choice(request: &request::Parts) -> bool {
-    let site = request.headers.get("sec-fetch-site");
-    request.method == Method::POST
-        && request.uri.path() == choose_path()
-        && site.is_none_or(|site| site == "same-origin" || site == "none")
 }
 
 fn bare(status: StatusCode) -> Response<ResponseBody> {

@@ -17,8 +17,13 @@ pub(crate) fn requested(request: &mut request::Parts, body: &impl Body) -> Optio
         && request.version == Version::HTTP_11
         && body.is_end_stream()
         && has_token(&request.headers, header::CONNECTION, "upgrade")
-        && has_token(&request.headers, header::UPGRADE, "websocket");
+        && asks_for_websocket(&request.headers);
     request.extensions.remove::<OnUpgrade>().filter(|_| asks)
+}
+
+/// Whether `Upgrade` names the protocol, whatever the rest of the request says.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, header::UPGRADE, "websocket")
 }
 
 /// Asks for a WebSocket, or grants one, after the connection fields were removed.

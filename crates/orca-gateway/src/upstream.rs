@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 
 use crate::body::{ClientGone, RequestBody};
 use crate::connector::Connector;
+use crate::salvage::{Deaf, Salvage};
+use crate::slots::{Slot, Slots};
 
 /// Idle connections kept, and for how long.
 const MAX_IDLE: usize = 64;
@@ -37,6 +39,8 @@ pub(crate) enum UpstreamError {
     Connect(#[from] io::Error),
     #[error("no answer: {0}")]
     Exchange(#[from] hyper::Error),
+    #[error("as many requests as it may have are with it already")]
+    Busy,
 }
 
 impl UpstreamError {
@@ -56,24 +60,33 @@ impl UpstreamError {
 #[derive(Clone)]
 pub(crate) struct Upstream {
     connector: Connector,
+    slots: Slots,
     idle: Arc<Idle>,
 }
 
 /// Connections without a request, the one used last at the end.
 #[derive(Default)]
-struct Idle(Mutex<Vec<(Instant, SendRequest<RequestBody>)>>);
+struct Idle(Mutex<Vec<(Instant, Connection)>>);
 
 /// The right to a connection while a response is under way. Dropped, it closes the connection.
 pub(crate) struct Lease {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     idle: Arc<Idle>,
+    slot: Slot,
+}
+
+/// One connection to the application.
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    deaf: Deaf,
 }
 
 impl Upstream {
-    /// Exchanges over connections of `connector`.
-    pub(crate) fn new(connector: Connector) -> Self {
+    /// Exchanges over connections of `connector`, as many at once as `slots` has.
+    pub(crate) fn new(connector: Connector, slots: Slots) -> Self {
         Self {
             connector,
+            slots,
             idle: Arc::default(),
         }
     }
@@ -85,23 +98,24 @@ impl Upstream {
     /// (RFC 9110 §9.2.2).
     ///
     /// # Errors
-    /// The application is down, or the client gave up.
+    /// The application is down or busy, or the client gave up.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let Some(sender) = self.idle.take().await else {
-            return self.send_anew(request).await;
+        let slot = self.slots.take().await.ok_or(UpstreamError::Busy)?;
+        let Some(connection) = self.idle.take().await else {
+            return self.send_anew(request, slot).await;
         };
         let copy = repeatable(&request);
-        let mut lease = self.lease(sender);
-        match lease.sender.try_send_request(request).await {
+        let mut lease = self.lease(connection, slot);
+        match lease.connection.sender.try_send_request(request).await {
             Ok(response) => Ok((response, lease)),
             Err(mut failed) => {
                 let unsent = failed.take_message();
                 let error = failed.into_error();
                 match unsent.or(copy) {
-                    Some(again) if !error.is_parse() => self.send_anew(again).await,
+                    Some(again) if !error.is_parse() => self.send_anew(again, lease.slot).await,
                     _ => Err(error.into()),
                 }
             }
@@ -111,23 +125,26 @@ impl Upstream {
     async fn send_anew(
         &self,
         request: Request<RequestBody>,
+        slot: Slot,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let stream = TokioIo::new(self.connector.connect().await?);
+        let stream = Salvage::new(self.connector.connect().await?);
+        let deaf = stream.deaf();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
-            .handshake(stream)
+            .handshake(TokioIo::new(stream))
             .await?;
         // Its errors reach whoever waits for the response or reads the body.
         tokio::spawn(connection.with_upgrades());
-        let mut lease = self.lease(sender);
-        let response = lease.sender.send_request(request).await?;
+        let mut lease = self.lease(Connection { sender, deaf }, slot);
+        let response = lease.connection.sender.send_request(request).await?;
         Ok((response, lease))
     }
 
-    fn lease(&self, sender: SendRequest<RequestBody>) -> Lease {
+    fn lease(&self, connection: Connection, slot: Slot) -> Lease {
         Lease {
-            sender,
+            connection,
             idle: Arc::clone(&self.idle),
+            slot,
         }
     }
 }
@@ -135,42 +152,52 @@ impl Upstream {
 impl Lease {
     /// Keeps the connection for the next request; the response must have been read to its end.
     pub(crate) fn give_back(self) {
-        self.idle.put(self.sender);
+        self.idle.put(self.connection);
+    }
+}
+
+impl Connection {
+    fn is_ready(&self) -> bool {
+        self.sender.is_ready() && !self.deaf.is_deaf()
     }
 }
 
 impl Idle {
-    fn put(&self, sender: SendRequest<RequestBody>) {
-        if sender.is_closed() {
+    fn put(&self, connection: Connection) {
+        if connection.sender.is_closed() || connection.deaf.is_deaf() {
             return;
         }
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MAX_IDLE {
             idle.remove(0);
         }
-        idle.push((Instant::now(), sender));
+        idle.push((Instant::now(), connection));
     }
 
     /// A connection that is open and ready for a request, as far as can be known.
-    async fn take(&self) -> Option<SendRequest<RequestBody>> {
+    async fn take(&self) -> Option<Connection> {
         loop {
-            let (since, sender) = self.take_ready()?;
+            let (since, connection) = self.take_ready()?;
             if since.elapsed() > DOUBTFUL_AFTER {
                 // Lets the runtime look at the sockets: a close that has arrived is noticed now, and
                 // not after the request has been written into the void.
                 tokio::task::yield_now().await;
             }
-            if sender.is_ready() {
-                return Some(sender);
+            if connection.is_ready() {
+                return Some(connection);
             }
         }
     }
 
-    fn take_ready(&self) -> Option<(Instant, SendRequest<RequestBody>)> {
+    fn take_ready(&self) -> Option<(Instant, Connection)> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, sender)| !sender.is_closed() && since.elapsed() < MAX_IDLE_TIME);
+        idle.retain(|(since, connection)| {
+            !connection.sender.is_closed() && since.elapsed() < MAX_IDLE_TIME
+        });
         // One that is not ready still sends the rest of a request that was answered early.
-        let position = idle.iter().rposition(|(_, sender)| sender.is_ready())?;
+        let position = idle
+            .iter()
+            .rposition(|(_, connection)| connection.is_ready())?;
         Some(idle.remove(position))
     }
 }

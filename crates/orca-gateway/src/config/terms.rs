@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use orca_messages::Lang;
@@ -13,8 +14,12 @@ use super::{
 };
 use crate::conf_file::{Assignment, ConfFile};
 use crate::config_error::ConfigError;
+use crate::limits::Limits;
 
 const MAX_WORKERS: usize = 1024;
+const MAX_COUNT: u64 = 65_536;
+/// In seconds.
+const DAY: u64 = 86_400;
 
 /// Reads values one by one and collects what is wrong with them.
 pub(super) struct Terms<'a> {
@@ -85,6 +90,14 @@ impl<'a> Terms<'a> {
             workers: self.workers(),
             lang,
             support: self.text("GATEWAY_SUPPORT").map(|a| a.value.clone()),
+            allowed_origins: self
+                .parsed(
+                    "GATEWAY_ALLOWED_ORIGINS",
+                    "https://HOST:PORT https://…",
+                    |word| word.parse().ok(),
+                )
+                .unwrap_or_default(),
+            limits: self.limits(),
             mode: mode?,
             upstream: upstream?,
         })
@@ -177,6 +190,27 @@ impl<'a> Terms<'a> {
         .unwrap_or_else(|| Some(SocketAddr::from(([127, 0, 0, 1], 9180))))
     }
 
+    fn limits(&mut self) -> Limits {
+        let usual = Limits::default();
+        let count = |word: &str| within(word, MAX_COUNT).and_then(|count| count.try_into().ok());
+        let seconds = |word: &str| within(word, DAY).map(Duration::from_secs);
+        let (counts, times) = ("1 … 65536", "1 … 86400");
+        Limits {
+            connections_per_address: self
+                .parsed("GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", counts, count)
+                .unwrap_or(usual.connections_per_address),
+            upstream_connections: self
+                .parsed("GATEWAY_MAX_UPSTREAM_CONNECTIONS", counts, count)
+                .unwrap_or(usual.upstream_connections),
+            handshake: self
+                .parsed("GATEWAY_HANDSHAKE_TIMEOUT", times, seconds)
+                .unwrap_or(usual.handshake),
+            idle: self
+                .parsed("GATEWAY_IDLE_TIMEOUT", times, seconds)
+                .unwrap_or(usual.idle),
+        }
+    }
+
     fn workers(&mut self) -> NonZeroUsize {
         self.parsed("GATEWAY_WORKERS", "1 … 1024", |word| {
             word.parse::<NonZeroUsize>()
@@ -243,6 +277,13 @@ impl<'a> Terms<'a> {
             expected,
         });
     }
+}
+
+/// A number from 1 on.
+fn within(word: &str, most: u64) -> Option<u64> {
+    word.parse()
+        .ok()
+        .filter(|number| (1..=most).contains(number))
 }
 
 /// Scheme and authority of an address without user, path or query; the port is filled in.

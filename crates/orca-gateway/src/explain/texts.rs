@@ -6,6 +6,7 @@ use orca_messages::{Lang, Text, render, text};
 use orca_pki::certificate::Certificate;
 
 use crate::identity::{Cause, Refusal};
+use crate::origin::Foreign;
 
 /// What one page says, apart from the certificate that was shown.
 pub(super) struct Texts {
@@ -128,6 +129,8 @@ pub(super) fn of_refusal(refusal: &Refusal, authorities: &[String], zone: &TimeZ
                 "Open the address that begins with https, and change your bookmark too.",
             )],
         },
+        Cause::CrossSite => cross_site(&Foreign::default()),
+        Cause::UpstreamBusy => application_busy(),
         Cause::UpstreamDown => application_down(),
     }
 }
@@ -147,6 +150,49 @@ pub(super) fn application_down() -> Texts {
             text!(
                 "変わらない場合は、管理者に連絡してください。",
                 "If nothing changes, tell your administrator.",
+            ),
+        ],
+    }
+}
+
+pub(super) fn application_busy() -> Texts {
+    Texts {
+        title: text!("日レセが混み合っています。", "ORCA is busy."),
+        reason: text!(
+            "同時に処理できる件数を超えています。証明書の問題ではありません。",
+            "It has as many requests as it may. Your certificate is not at fault.",
+        ),
+        steps: vec![
+            text!(
+                "少し待ってから再度お試しください。",
+                "Wait a moment and try again.",
+            ),
+            text!(
+                "繰り返し表示される場合は、管理者に連絡してください。",
+                "If this is shown again and again, tell your administrator.",
+            ),
+        ],
+    }
+}
+
+pub(super) fn cross_site(site: &Foreign) -> Texts {
+    Texts {
+        title: text!(
+            "別のサイト({site})からの操作を受け付けませんでした。",
+            "Another site ({site}) tried to act here, and was refused.",
+        ),
+        reason: text!(
+            "証明書はブラウザが自動で提示するため、日レセ以外のページからの登録や変更は拒否しています。",
+            "The browser shows your certificate for whatever page asks, so only pages of ORCA may change something.",
+        ),
+        steps: vec![
+            text!(
+                "日レセのアドレスを開き、日レセの画面から操作してください。",
+                "Open the address of ORCA and act there.",
+            ),
+            text!(
+                "日レセと連携するシステムの場合は、管理者に番号とサイト名を伝えてください(GATEWAY_ALLOWED_ORIGINSの設定)。",
+                "If that site is meant to work with ORCA, tell your administrator its name and the number (GATEWAY_ALLOWED_ORIGINS).",
             ),
         ],
     }

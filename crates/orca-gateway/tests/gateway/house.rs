@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -36,6 +37,10 @@ use crate::meters::Meters;
 use crate::reload::{Hangup, Keeper, Loaded};
 use crate::session::Office;
 use crate::shutdown::Phase;
+use crate::slots::Slots;
+
+/// How long a request waits for its turn at the application.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A running gateway with its authority.
 pub(super) struct House {
@@ -96,18 +101,22 @@ impl House {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
-            doorway: Arc::new(Doorway::new(64)),
+            doorway: Arc::new(Doorway::new(64, config.limits.connections_per_address)),
             meters,
             lang: Lang::Ja,
+            limits: config.limits,
             log: events.clone(),
             names: Default::default(),
+            origins: config.allowed_origins.clone(),
             pages: Pages::new(Some("窓口 03-1234-5678".into()), TimeZone::UTC),
+            sites: Default::default(),
         });
         let connector = Connector::new(&config.upstream, None).unwrap();
+        let slots = Slots::new(config.limits.upstream_connections, PATIENCE);
         let (phase, phases) = watch::channel(Phase::Serving);
         let front = Front {
             office,
-            forwarder: Forwarder::new(connector, Arc::default(), events.clone()),
+            forwarder: Forwarder::new(connector, slots, Arc::default(), events.clone()),
             live: Some(live),
             phase: phases,
         };

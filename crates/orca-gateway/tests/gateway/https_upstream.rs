@@ -19,6 +19,7 @@ use super::proxy::soon;
 use crate::body::{RequestBody, full};
 use crate::config::{self, Config};
 use crate::connector::{Connector, ConnectorError};
+use crate::slots::Slots;
 use crate::upstream::{Fault, Upstream};
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
@@ -102,7 +103,7 @@ async fn hello(connector: Connector) -> Result<String, Fault> {
         .header("host", "a")
         .body(RequestBody::empty())
         .unwrap();
-    let upstream = Upstream::new(connector);
+    let upstream = Upstream::new(connector, Slots::new(8, Slots::PATIENCE));
     let (response, _lease) = soon(upstream.send(request))
         .await
         .map_err(|error| error.fault())?;

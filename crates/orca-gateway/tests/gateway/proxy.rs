@@ -27,6 +27,7 @@ use crate::connector::Connector;
 use crate::forward::{Client, Forwarder};
 use crate::identity::Cause;
 use crate::log::EventLog;
+use crate::slots::Slots;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -66,7 +67,8 @@ impl Proxy {
         let conf = format!("GATEWAY_UPSTREAM=http://{upstream}");
         let config = crate::config::interpret(&PathBuf::from("x.conf"), &conf).config;
         let connector = Connector::new(&config.unwrap().upstream, None).unwrap();
-        let forwarder = Forwarder::new(connector, Arc::default(), events);
+        let slots = Slots::new(1000, Slots::PATIENCE);
+        let forwarder = Forwarder::new(connector, slots, Arc::default(), events);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closing = CancellationToken::new();
