@@ -88,7 +88,7 @@ fn owns(request: &request::Parts, scheme: Scheme, origin: &Origin) -> bool {
         .or_else(field)
         .is_some_and(|host| {
             host.host().eq_ignore_ascii_case(&origin.host)
-                && host.port_u16().or(default_port(&origin.scheme)) == origin.port
+                && host.port_u16().or_else(|| default_port(&origin.scheme)) == origin.port
         })
 }
 

@@ -232,6 +232,33 @@ async fn an_answer_before_the_end_of_the_upload_arrives_whole() {
     }
 }
 
+/// The rest of the upload meets a reset, whatever has been sent by then.
+#[tokio::test]
+async fn an_answer_before_a_reset_arrives_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 64]).await;
+            let early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge";
+            stream.write_all(early).await.unwrap();
+            // Closed with octets unread: the kernel resets the connection.
+        }
+    });
+    let proxy = Proxy::start(address).await;
+    let mut client = proxy.http2().await;
+    for _ in 0..20 {
+        let (chunks, body) = fed();
+        for _ in 0..200 {
+            chunks.send(Bytes::from_static(&[0; 16384])).unwrap();
+        }
+        let request = Request::post("http://a/").body(body).unwrap();
+        let answer = text(soon(client.send_request(request)).await.unwrap()).await;
+        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, "large".to_owned()));
+        drop(chunks);
+    }
+}
+
 /// An application that answers `answers` requests on a connection and closes it upon the next one,
 /// as if its patience had ended just then. Counts the requests it read.
 async fn impatient(answers: usize) -> (std::net::SocketAddr, Arc<AtomicUsize>) {

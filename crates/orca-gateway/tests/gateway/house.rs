@@ -69,13 +69,22 @@ impl House {
 
     /// In front of an application of the test's own.
     pub(super) fn before(application: &Application, hits: Arc<AtomicUsize>, lines: &str) -> Self {
+        Self::raised(application.address, hits, lines)
+    }
+
+    /// In front of whatever listens there.
+    pub(super) fn before_address(upstream: SocketAddr, lines: &str) -> Self {
+        Self::raised(upstream, Arc::default(), lines)
+    }
+
+    fn raised(upstream: SocketAddr, hits: Arc<AtomicUsize>, lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Ca::new("orca CA 1A2B3C4D");
         let (crt, pem) = ca.server(&["localhost", "127.0.0.1"]);
         put(&folder.path().join("server.crt"), &crt);
         put(&folder.path().join("server.pem"), &pem);
         put(&folder.path().join("ca.crt"), &ca.pem());
-        let config = config(folder.path(), application.address, lines);
+        let config = config(folder.path(), upstream, lines);
         let log = |name: &str| LogTarget::File(folder.path().join(name));
         let clock = Clock::system();
         let events = EventLog::open(&log("events"), clock, TimeZone::UTC, Lang::En).unwrap();

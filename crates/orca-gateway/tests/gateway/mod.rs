@@ -1,11 +1,15 @@
 //! The proxy in process, between a client and an application of the tests.
 
+mod cross_site;
 pub(crate) mod forge;
 mod forwarding;
 mod framing;
 mod house;
 mod https_upstream;
+mod hygiene;
+mod limits;
 mod proxy;
+mod raw_http2;
 mod refusals;
 mod revocation;
 mod websocket;
