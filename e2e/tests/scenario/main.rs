@@ -6,6 +6,7 @@ mod crowd;
 mod expiry;
 mod faults;
 mod first_start;
+mod hygiene;
 mod login;
 mod operations;
 mod refusals;
