@@ -1,0 +1,9 @@
+//! The clients clinics have, with the files of the deliveries as they are: who gets in, and what
+//! the others see.
+
+mod curl;
+mod gnutls;
+mod languages;
+mod table;
+mod trial;
+mod visitors;
