@@ -64,6 +64,17 @@ fn tell_advice(advice: &[Advice], session: &mut Session<'_>) -> Result<(), Failu
                     "where iPads or Safari connect, issue it again with --days 824; for Chrome alone it is fine"
                 ),
             )?,
+            Advice::AddressAlone => session.warn(
+                "address-without-name",
+                text!(
+                    "この認証局は名前が制限されているため、IPアドレスだけのサーバ証明書は、OpenSSLを使うプログラム(curl、Ruby、Pythonなど)に拒否されます。",
+                    "the CA is bound to names: programs with OpenSSL (curl, Ruby, Python) refuse a server certificate that has an address only"
+                ),
+                text!(
+                    "そのようなプログラムから接続する場合は、範囲内のホスト名を -c で加えて発行し直してください。Chromeだけで使う場合は、このままで問題ありません。",
+                    "where such programs connect, issue it again with a permitted -c HOST beside it; for Chrome alone it is fine"
+                ),
+            )?,
             Advice::Rsa2048After2030 { not_after } => {
                 let ja = render::date(*not_after, &zone, Lang::Ja);
                 let en = render::date(*not_after, &zone, Lang::En);

@@ -1,6 +1,8 @@
 //! Looks at a certificate before it is signed: what every client would refuse is refused here, what
 //! some will is said.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use jiff::civil::date;
 use x509_cert::ext::pkix::NameConstraints as NameConstraintsExtension;
@@ -53,6 +55,9 @@ pub enum Advice {
         /// Days it will be valid.
         days: i64,
     },
+    /// An IPv4 address and no name, under a CA that may certify some names only: OpenSSL takes the
+    /// commonName for a host name then, and finds it outside (`NAME_CONSTRAINTS_check_CN`).
+    AddressAlone,
     /// RSA-2048 in use after 2030 (CRYPTREC LS-0003, 112-bit security).
     Rsa2048After2030 {
         /// notAfter it gets.
@@ -88,6 +93,9 @@ pub fn check(
             days: period.days(),
         });
     }
+    if is_server && issuer.is_some_and(|issuer| address_alone(issuer, request.hosts())) {
+        advice.push(Advice::AddressAlone);
+    }
     let end_of_2030 = date(2031, 1, 1).to_datetime(jiff::civil::Time::midnight());
     let after_2030 = jiff::tz::TimeZone::UTC
         .to_timestamp(end_of_2030)
@@ -101,9 +109,20 @@ pub fn check(
 }
 
 fn excluded(issuer: &Certificate, hosts: &[HostName]) -> Option<HostName> {
-    let extension: NameConstraintsExtension = issuer.extension()?;
-    let constraints = NameConstraints::from_extension(&extension);
+    let constraints = constraints(issuer)?;
     hosts.iter().find(|host| !constraints.permit(host)).cloned()
+}
+
+/// The first host is the commonName; an IPv6 address does not look like a host name.
+fn address_alone(issuer: &Certificate, hosts: &[HostName]) -> bool {
+    constraints(issuer).is_some_and(|constraints| !constraints.names.is_empty())
+        && matches!(hosts.first(), Some(HostName::Ip(IpAddr::V4(_))))
+        && !hosts.iter().any(|host| matches!(host, HostName::Dns(_)))
+}
+
+fn constraints(issuer: &Certificate) -> Option<NameConstraints> {
+    let extension: NameConstraintsExtension = issuer.extension()?;
+    Some(NameConstraints::from_extension(&extension))
 }
 
 #[cfg(test)]
@@ -131,12 +150,36 @@ mod tests {
             let hosts = vec![host.parse().unwrap()];
             let request = IssuanceRequest::server(&realm(), hosts, 90, KeyAlgorithm::P256).unwrap();
             let result = check(&request, Some(&ca), now());
-            let expected = if permitted {
+            let expected = if host == "192.168.1.100" {
+                Ok(vec![Advice::AddressAlone])
+            } else if permitted {
                 Ok(vec![])
             } else {
                 Err(Refused::HostNotPermitted(host.parse().unwrap()))
             };
             assert_eq!(result, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn under_name_constraints_an_address_wants_a_name_beside_it() {
+        let named = vec!["weborca".parse().unwrap()];
+        let networks = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+        for (names, hosts, advice) in [
+            (&named, vec!["192.168.1.100"], vec![Advice::AddressAlone]),
+            (&named, vec!["192.168.1.100", "weborca"], vec![]),
+            (&named, vec!["fd00::1"], vec![]),
+            (&vec![], vec!["192.168.1.100"], vec![]),
+        ] {
+            let constraints = NameConstraints {
+                names: names.clone(),
+                networks: networks.clone(),
+            };
+            let (ca, _) = authority(constraints, 7300, now());
+            let hosts: Vec<HostName> = hosts.iter().map(|host| host.parse().unwrap()).collect();
+            let request =
+                IssuanceRequest::server(&realm(), hosts.clone(), 90, KeyAlgorithm::P256).unwrap();
+            assert_eq!(check(&request, Some(&ca), now()), Ok(advice), "{hosts:?}");
         }
     }
 
