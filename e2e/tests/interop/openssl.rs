@@ -3,20 +3,16 @@
 use std::path::Path;
 
 use anyhow::Context;
-use orca_e2e::catool::Catool;
+use anyhow::ensure;
 use orca_e2e::kit::Kit;
+use orca_e2e::program::Outcome;
 use orca_e2e::program::Program;
-use tempfile::TempDir;
 
-const KEYS: [&str; 5] = ["p256", "p384", "rsa2048", "rsa3072", "rsa4096"];
-
-/// An authority in a temporary home.
-fn authority() -> anyhow::Result<(TempDir, Catool)> {
-    let dir = tempfile::tempdir()?;
-    let ca = Catool::new(dir.path());
-    ca.done("init --yes")?;
-    Ok((dir, ca))
-}
+use crate::specimens::Issued;
+use crate::specimens::Purpose;
+use crate::specimens::SERVER_ADDRESSES;
+use crate::specimens::SERVER_NAMES;
+use crate::specimens::Specimens;
 
 fn openssl(line: &str, files: &[&Path]) -> anyhow::Result<String> {
     Program::new("openssl")
@@ -26,79 +22,125 @@ fn openssl(line: &str, files: &[&Path]) -> anyhow::Result<String> {
         .success()
 }
 
-/// `openssl verify` by the letter of RFC 5280, the CRL included.
-fn verify(purpose: &str, kit: &Kit, crl: &Path) -> anyhow::Result<String> {
-    Program::new("openssl")
-        .args(["verify", "-x509_strict", "-crl_check", "-check_ss_sig"])
-        .args(["-purpose", purpose])
-        .arg("-CAfile")
-        .arg(kit.ca())
-        .arg("-CRLfile")
-        .arg(crl)
-        .arg(kit.crt())
-        .run()?
-        .success()
-}
-
-#[test]
-fn verify_accepts_certificates_of_every_key_type() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    for key in KEYS {
-        let server = ca.issue(&format!(
-            "issue_server_cert -c {key}.example -i 192.168.1.100 -i fd00::1 --key {key}"
-        ))?;
-        verify("sslserver", &server, &ca.crl())?;
-        let client = ca.issue(&format!("issue_client_cert -c user-{key} --key {key}"))?;
-        verify("sslclient", &client, &ca.crl())?;
-        verify("sslserver", &client, &ca.crl()).expect_err("a client is no server");
-        verify("sslclient", &server, &ca.crl()).expect_err("a server is no client");
-    }
-    Ok(())
-}
-
-#[test]
-fn names_stand_where_clients_look_for_them() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    let server = ca.issue("issue_server_cert -i 192.168.1.100 -c weborca-server")?;
-    for (check, name) in [
-        ("-verify_hostname", "weborca-server"),
-        ("-verify_ip", "192.168.1.100"),
-    ] {
-        let outcome = Program::new("openssl")
-            .args(["verify", check, name, "-CAfile"])
-            .arg(server.ca())
-            .arg(server.crt())
-            .run()?;
-        outcome.success()?;
-    }
-    let names = openssl("x509 -noout -ext subjectAltName -in", &[&server.crt()])?;
-    assert!(names.contains("DNS:weborca-server"), "{names}");
-    assert!(names.contains("IP Address:192.168.1.100"), "{names}");
-    Ok(())
-}
-
-#[test]
-fn both_pkcs12_profiles_open_with_the_passphrase() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    for key in KEYS {
-        let issued = ca.issue(&format!("issue_client_cert -c user-{key} --key {key}"))?;
-        for (profile, algorithms) in [
-            ("compat", ["pbeWithSHA1And3-KeyTripleDES-CBC", "MAC: sha1"]),
-            ("modern", ["AES-256-CBC", "MAC: sha256"]),
+pub(crate) fn judge(specimens: &Specimens) -> anyhow::Result<()> {
+    judge_lists(specimens)?;
+    for issued in &specimens.issued {
+        judge_path(specimens, issued).with_context(|| issued.name.clone())?;
+        for (kit, algorithms) in [
+            (
+                &issued.compat,
+                ["pbeWithSHA1And3-KeyTripleDES-CBC", "MAC: sha1"],
+            ),
+            (&issued.modern, ["AES-256-CBC", "MAC: sha256"]),
         ] {
-            let number = issued.number();
-            let kit = ca.issue(&format!("export_cert {number} --p12 {profile}"))?;
-            let told = open_p12(&kit)?;
+            judge_keys(kit).with_context(|| issued.name.clone())?;
+            let told = open_p12(kit).with_context(|| issued.name.clone())?;
             for algorithm in algorithms {
-                assert!(told.contains(algorithm), "{key} {profile}: {told}");
+                ensure!(told.contains(algorithm), "no {algorithm}: {told}");
             }
-            assert!(!told.contains("RC2"), "{key} {profile}: {told}");
+            ensure!(!told.contains("RC2"), "{told}");
         }
     }
     Ok(())
 }
 
-/// Opens a `.p12` and finds the certificate, its key and the authority's certificate.
+fn judge_path(specimens: &Specimens, issued: &Issued) -> anyhow::Result<()> {
+    let (right, wrong) = match issued.purpose {
+        Purpose::Server => ("sslserver", "sslclient"),
+        Purpose::Client => ("sslclient", "sslserver"),
+    };
+    let kit = &issued.compat;
+    let names = match issued.purpose {
+        Purpose::Server => vec![
+            ("-verify_hostname", SERVER_NAMES[0]),
+            ("-verify_hostname", SERVER_NAMES[1]),
+            ("-verify_hostname", &issued.name),
+            ("-verify_ip", SERVER_ADDRESSES[0]),
+            ("-verify_ip", SERVER_ADDRESSES[1]),
+        ],
+        // Of no consequence: how far up the chain it may look.
+        Purpose::Client => vec![("-verify_depth", "3")],
+    };
+    for (option, name) in names {
+        verify(
+            &["-purpose", right, option, name],
+            kit,
+            &specimens.empty_crl,
+        )?
+        .success()?;
+    }
+    let refusal = verify(&["-purpose", wrong], kit, &specimens.empty_crl)?;
+    ensure!(refusal.code != Some(0), "{refusal:?}");
+    let last = verify(&["-purpose", right], kit, &specimens.crl)?;
+    ensure!((last.code == Some(0)) != issued.revoked, "{last:?}");
+    ensure!(
+        last.stderr.contains("certificate revoked") == issued.revoked,
+        "{last:?}"
+    );
+    Ok(())
+}
+
+/// The key without passphrase, the encrypted one and the certified one are one key.
+fn judge_keys(kit: &Kit) -> anyhow::Result<()> {
+    let encrypted = std::fs::read_to_string(kit.enc_pem())?;
+    ensure!(
+        encrypted.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"),
+        "{encrypted}"
+    );
+    let opened = Program::new("openssl")
+        .args(["pkey", "-pubout", "-passin"])
+        .arg(format!("pass:{}", kit.passphrase()?))
+        .arg("-in")
+        .arg(kit.enc_pem())
+        .run()?
+        .success()?;
+    let plain = openssl("pkey -pubout -in", &[&kit.pem()])?;
+    let certified = openssl("x509 -noout -pubkey -in", &[&kit.crt()])?;
+    ensure!(opened == plain && certified == plain, "not one key");
+    Ok(())
+}
+
+fn judge_lists(specimens: &Specimens) -> anyhow::Result<()> {
+    let [empty, full] = [&specimens.empty_crl, &specimens.crl].map(|crl| {
+        let told = Program::new("openssl")
+            .args(["crl", "-noout", "-text", "-CAfile"])
+            .arg(specimens.ca())
+            .arg("-in")
+            .arg(crl)
+            .run()?;
+        // The exit code of `openssl crl -verify` says nothing.
+        ensure!(told.stderr.contains("verify OK"), "{told:?}");
+        told.success()
+    });
+    let (empty, full) = (empty?, full?);
+    ensure!(empty.contains("No Revoked Certificates"), "{empty}");
+    for part in ["Version 2 (0x1)", "Key Compromise"] {
+        ensure!(full.contains(part), "no {part}: {full}");
+    }
+    for issued in &specimens.issued {
+        let number: u64 = issued.compat.number().parse()?;
+        let entry = format!("Serial Number: {number:02X}\n");
+        ensure!(full.contains(&entry) == issued.revoked, "{entry} {full}");
+    }
+    ensure!(crl_number(&full)? > crl_number(&empty)?, "{full}");
+    Ok(())
+}
+
+/// `openssl verify` by the letter of RFC 5280, the CRL included.
+fn verify(options: &[&str], kit: &Kit, crl: &Path) -> anyhow::Result<Outcome> {
+    Program::new("openssl")
+        .args(["verify", "-x509_strict", "-crl_check", "-check_ss_sig"])
+        .args(options)
+        .arg("-CAfile")
+        .arg(kit.ca())
+        .arg("-CRLfile")
+        .arg(crl)
+        .arg(kit.crt())
+        .run()
+}
+
+/// Opens a `.p12`, finds the certificate, its key and the certificate of the authority, and gives
+/// the names of the algorithms.
 fn open_p12(kit: &Kit) -> anyhow::Result<String> {
     let outcome = Program::new("openssl")
         .args(["pkcs12", "-info", "-noenc", "-passin"])
@@ -108,75 +150,19 @@ fn open_p12(kit: &Kit) -> anyhow::Result<String> {
         .run()?;
     let content = outcome.success()?;
     let certificates = pem_blocks(&content, "CERTIFICATE");
-    assert_eq!(certificates.len(), 2, "certificate and CA: {content}");
+    ensure!(certificates.len() == 2, "certificate and CA: {content}");
     for file in [kit.crt(), kit.ca()] {
         let text = std::fs::read_to_string(&file)?;
         let block = pem_blocks(&text, "CERTIFICATE");
-        assert!(
+        ensure!(
             certificates.contains(&block[0]),
             "{} is missing",
             file.display()
         );
     }
-    assert_eq!(
-        public_key(&content)?,
-        public_key(&std::fs::read_to_string(kit.pem())?)?
-    );
-    Ok(content + &outcome.stderr)
-}
-
-#[test]
-fn the_encrypted_key_is_the_same_key() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    for key in KEYS {
-        let kit = ca.issue(&format!("issue_client_cert -c user-{key} --key {key}"))?;
-        let encrypted = std::fs::read_to_string(kit.enc_pem())?;
-        assert!(
-            encrypted.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"),
-            "{encrypted}"
-        );
-        let opened = Program::new("openssl")
-            .args(["pkey", "-pubout", "-passin"])
-            .arg(format!("pass:{}", kit.passphrase()?))
-            .arg("-in")
-            .arg(kit.enc_pem())
-            .run()?
-            .success()?;
-        let plain = openssl("pkey -pubout -in", &[&kit.pem()])?;
-        let certified = openssl("x509 -noout -pubkey -in", &[&kit.crt()])?;
-        assert_eq!(opened, plain, "{key}");
-        assert_eq!(certified, plain, "{key}");
-    }
-    Ok(())
-}
-
-#[test]
-fn revocation_lists_are_read_and_obeyed() -> anyhow::Result<()> {
-    let (_dir, ca) = authority()?;
-    let client = ca.issue("issue_client_cert -c user1")?;
-    let empty = openssl("crl -noout -text -in", &[&ca.crl()])?;
-    assert!(empty.contains("No Revoked Certificates"), "{empty}");
-    verify("sslclient", &client, &ca.crl())?;
-
-    ca.done(&format!(
-        "revoke_cert {} --reason keyCompromise",
-        client.number()
-    ))?;
-    let text = openssl("crl -noout -text -in", &[&ca.crl()])?;
-    assert!(text.contains("Version 2 (0x1)"), "{text}");
-    assert!(text.contains("Serial Number: 02"), "{text}");
-    assert!(text.contains("Key Compromise"), "{text}");
-    let refusal = verify("sslclient", &client, &ca.crl()).expect_err("it is revoked");
-    assert!(format!("{refusal:?}").contains("certificate revoked"));
-    Program::new("openssl")
-        .args(["crl", "-noout", "-verify", "-CAfile"])
-        .arg(client.ca())
-        .arg("-in")
-        .arg(ca.crl())
-        .run()?
-        .success()?;
-    assert!(crl_number(&text)? > crl_number(&empty)?);
-    Ok(())
+    let plain = public_key(&std::fs::read_to_string(kit.pem())?)?;
+    ensure!(public_key(&content)? == plain, "another key");
+    Ok(outcome.stderr)
 }
 
 fn crl_number(text: &str) -> anyhow::Result<u64> {
