@@ -6,6 +6,7 @@ mod name_constraints;
 mod nss;
 mod openssl;
 mod pkilint;
+mod pkits;
 mod pyca;
 mod python;
 mod specimens;
