@@ -9,7 +9,7 @@ use orca_pki::bundle::{BaseName, Bundle};
 use orca_pki::certificate::Certificate;
 use orca_pki::issuance::{IssuanceError, IssuanceRequest, Realm, prepare};
 use orca_pki::key::KeyPair;
-use orca_pki::lint;
+use orca_pki::lint::{self, Refused};
 use orca_pki::name::CommonName;
 use orca_pki::pkcs12::Pkcs12Profile;
 use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
@@ -72,7 +72,7 @@ impl Authority {
         let prepared = prepare(&request, &serial, None, &key.public_key_info()?, now)?;
         let ca = prepared.sign(&key)?;
         let defaults = Config::defaults(&place);
-        let period = crl_period(&ca, defaults.crl_validity, now);
+        let period = crl_period(&ca, defaults.crl_validity, now)?;
         let crl = CertificateRevocationList::sign(&ca, &key, CrlNumber(1), period, [])?;
 
         let workplace = staging_place(&place);
@@ -273,9 +273,9 @@ impl Authority {
             serials: serials.clone(),
             reason,
             at: now,
-            drop_expired_before: self.drop_expired_before(now),
+            drop_expired_before: self.drop_expired_before(now)?,
         };
-        let period = crl_period(&self.ca, self.config.crl_validity, now);
+        let period = crl_period(&self.ca, self.config.crl_validity, now)?;
         let mut sign = crl_signer(&self.ca, &ca_key, period);
         let crl = self.store.revoke(&self.site, &order, &mut sign)?;
         self.publish(serials.clone())?;
@@ -300,17 +300,18 @@ impl Authority {
         age: CrlAge,
         now: Timestamp,
     ) -> Result<CertificateRevocationList, Error> {
+        // One that is dated ahead was made under a wrong clock: it is no reason to wait.
         if let CrlAge::OlderThan(seconds) = age
             && let Some(newest) = self.store.newest_crl(&self.site)?
-            && now.as_second() - newest.this_update.as_second() <= seconds
+            && (-DAY..=seconds).contains(&(now.as_second() - newest.this_update.as_second()))
         {
             self.publish(Vec::new())?;
             return Ok(newest);
         }
         let ca_key = self.custody.ca_key(&self.ca)?;
-        let period = crl_period(&self.ca, days.unwrap_or(self.config.crl_validity), now);
+        let period = crl_period(&self.ca, days.unwrap_or(self.config.crl_validity), now)?;
         let mut sign = crl_signer(&self.ca, &ca_key, period);
-        let floor = self.drop_expired_before(now);
+        let floor = self.drop_expired_before(now)?;
         let crl = self.store.issue_crl(&self.site, now, floor, &mut sign)?;
         self.publish(Vec::new())?;
         Ok(crl)
@@ -452,17 +453,37 @@ impl Authority {
         }
     }
 
-    /// Expired entries stay for one CRL period more.
-    fn drop_expired_before(&self, now: Timestamp) -> Timestamp {
-        shift(now, -i64::from(self.config.crl_validity) * DAY)
+    /// Expired entries stay for one CRL period more, counted from the list before: a clock that is
+    /// wrong once must not make a revoked certificate good again.
+    fn drop_expired_before(&self, now: Timestamp) -> Result<Timestamp, Error> {
+        let newest = self.store.newest_crl(&self.site)?;
+        let trusted = newest.map_or(now, |crl| crl.this_update.min(now));
+        Ok(shift(trusted, -i64::from(self.config.crl_validity) * DAY))
     }
 }
 
 /// thisUpdate and nextUpdate; a CRL does not outlive its CA either.
-fn crl_period(ca: &Certificate, days: u32, now: Timestamp) -> (Timestamp, Timestamp) {
-    let this_update = shift(now, 0);
-    let next_update = shift(now, i64::from(days) * DAY).min(ca.validity().not_after);
-    (this_update, next_update)
+fn crl_period(
+    ca: &Certificate,
+    days: u32,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Refused> {
+    let ca = ca.validity();
+    if now < ca.not_before {
+        return Err(Refused::ClockBeforeIssuer {
+            now,
+            not_before: ca.not_before,
+        });
+    }
+    if now > ca.not_after {
+        return Err(Refused::IssuerExpired {
+            not_after: ca.not_after,
+        });
+    }
+    Ok((
+        shift(now, 0),
+        shift(now, i64::from(days) * DAY).min(ca.not_after),
+    ))
 }
 
 fn crl_signer<'a>(

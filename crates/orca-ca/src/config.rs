@@ -334,6 +334,13 @@ impl Config {
             }
             "keep_private_keys" => match value.data {
                 YamlData::Value(Scalar::Boolean(keep)) => self.keep_private_keys = keep,
+                // Words that Ruby's YAML 1.1 takes for true and false.
+                YamlData::Value(Scalar::String(ref word)) if word == "yes" || word == "on" => {
+                    self.keep_private_keys = true;
+                }
+                YamlData::Value(Scalar::String(ref word)) if word == "no" || word == "off" => {
+                    self.keep_private_keys = false;
+                }
                 _ => return Err(wrong(Expected::YesNo)),
             },
             "support" => self.support = optional(value, wrong(Expected::Text))?,
@@ -413,9 +420,12 @@ fn publish_list(node: &MarkedYaml<'_>, place: &Place) -> Option<Vec<PublishTarge
     }
 }
 
-/// `~/` is the home, anything relative lies beside the configuration.
+/// `~/` and `$HOME/` are the home, anything relative lies beside the configuration.
 fn resolve(text: &str, place: &Place) -> PathBuf {
-    match text.strip_prefix("~/") {
+    match text
+        .strip_prefix("~/")
+        .or_else(|| text.strip_prefix("$HOME/"))
+    {
         Some(rest) => place.home.join(rest),
         None => place.folder().join(Path::new(text)),
     }
@@ -526,6 +536,7 @@ mod tests {
     #[test]
     fn symbols_plain_keys_and_strangers_are_read() {
         let text = "# c\n:server_cert_validity: 825\nclient_cert_validity: 30\n:other: {a: [1]}\n\
+                    :certs_dir: $HOME/zips\n:keep_private_keys: no\n\
                     :client_key: :rsa2048\n:crl_publish:\n  - ~/x/ca.crl\n  - https://192.168.1.100:8000\n";
         let config = Config::parse(text, &place()).unwrap();
         assert_eq!(
@@ -533,6 +544,8 @@ mod tests {
             (825, 30)
         );
         assert_eq!(config.client_key, KeyAlgorithm::Rsa2048);
+        assert_eq!(config.certs_dir, PathBuf::from("/home/hana/zips"));
+        assert!(!config.keep_private_keys);
         assert_eq!(
             config.crl_publish,
             [

@@ -132,7 +132,10 @@ impl Place {
             }),
         };
         let has_key = exists(&self.beside(CA_KEY))?;
-        match (exists(&self.config)?, has_key) {
+        let is_ours =
+            has_key || exists(&self.beside(REGISTER))? || exists(&self.beside(SEALING_KEY))?;
+        match (exists(&self.config)?, is_ours) {
+            // A file that is missing is named by whoever needs it.
             (true, true) => Ok(Standing::Authority),
             (true, false) => Err(Error::ForeignDirectory {
                 folder: self.folder().to_owned(),

@@ -10,7 +10,7 @@ use orca_ca::place::{Place, Standing};
 use orca_messages::{Lang, Localize};
 
 use crate::args::{Command, Invocation};
-use crate::session::{Failure, Session};
+use crate::session::{Failure, Session, StreamError};
 
 mod args;
 mod command;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Failure::Stream(error)) => {
-            writeln!(session.messages, "error: {error} [stream]").ok();
+            session.report(&StreamError(error)).ok();
             ExitCode::from(1)
         }
     }
@@ -77,7 +77,11 @@ fn run(
         return Ok(0);
     }
     let (mut authority, initialized) = match place.standing()? {
-        Standing::Authority => (open(place, session, now)?, false),
+        Standing::Authority => {
+            let authority = open(place, session)?;
+            repair(&authority, &call.command, session, now)?;
+            (authority, false)
+        }
         Standing::Vacant => (command::init::ask(place, session, now)?, true),
     };
     let authority = &mut authority;
@@ -101,16 +105,28 @@ fn run(
     Ok(0)
 }
 
-/// Opens the CA and mends what a killed command left behind.
-fn open(place: Place, session: &mut Session<'_>, now: Timestamp) -> Result<Authority, Failure> {
+fn open(place: Place, session: &mut Session<'_>) -> Result<Authority, Failure> {
     let authority = Authority::open(place)?;
     for path in authority.exposed_files() {
         command::warn_exposed(&path, session)?;
     }
+    Ok(authority)
+}
+
+/// Mends what a killed command left behind. What publishes anyway tells of a failure itself.
+fn repair(
+    authority: &Authority,
+    command: &Command,
+    session: &mut Session<'_>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if matches!(command, Command::RevokeCert(_) | Command::IssueCrl(_)) {
+        return Ok(());
+    }
     if let Err(error) = authority.repair(now) {
         session.warn(error.id(), error.message(), error.remedy())?;
     }
-    Ok(authority)
+    Ok(())
 }
 
 #[expect(

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use orca_messages::{Finding, Lang, Localize, Text, render};
+use orca_messages::{Finding, Lang, Localize, Text, render, text};
 
 use crate::args::UsageError;
 
@@ -25,6 +25,30 @@ pub(crate) enum Failure {
     Declined,
     /// A standard stream is gone.
     Stream(io::Error),
+}
+
+/// The result could not be written to standard output or error; the work itself is done.
+pub(crate) struct StreamError(pub(crate) io::Error);
+
+impl Localize for StreamError {
+    fn id(&self) -> &'static str {
+        "output-failed"
+    }
+
+    fn message(&self) -> Text {
+        let cause = &self.0;
+        text!(
+            "結果を出力できませんでした({cause})。コマンドの処理は終わっている可能性があります。",
+            "the result could not be written ({cause}); the command itself may be done"
+        )
+    }
+
+    fn remedy(&self) -> Text {
+        text!(
+            "出力先の空き容量を確認し、orca-catool list_cert で結果を確認してください。",
+            "make room where the output goes, and look with orca-catool list_cert what was done"
+        )
+    }
 }
 
 impl From<orca_ca::Error> for Failure {

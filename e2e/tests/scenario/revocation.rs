@@ -218,3 +218,37 @@ fn plain_tcp_that_never_speaks_is_closed() -> anyhow::Result<()> {
     assert_eq!(tls::read_to_end(&mut silent)?, b"");
     Ok(())
 }
+
+/// A flat clock battery let `issue_crl` drop an entry whose certificate seemed long expired, and
+/// `--if-older-than` then took that list for fresh.
+#[test]
+fn a_clock_that_is_wrong_once_makes_no_revoked_certificate_good() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let ca = orca_e2e::catool::Catool::new(dir.path());
+    ca.done("init")?;
+    ca.done("issue_client_cert -c user1")?;
+    ca.done("revoke_cert -c user1")?;
+    let entries = || -> anyhow::Result<usize> {
+        let program = orca_e2e::program::Program::new("openssl");
+        let text = program
+            .args(["crl", "-noout", "-text", "-in"])
+            .arg(ca.crl())
+            .run()?
+            .success()?;
+        Ok(text.matches("Serial Number: 02").count())
+    };
+    ca.program(["issue_crl"])?.at("+15y").run()?.success()?;
+    assert_eq!(entries()?, 1, "under the wrong clock");
+    ca.done("issue_crl --if-older-than 7d")?;
+    assert_eq!(entries()?, 1, "and afterwards");
+    let number = std::fs::read(ca.crl())?;
+    ca.done("issue_crl --if-older-than 7d")?;
+    assert_eq!(
+        std::fs::read(ca.crl())?,
+        number,
+        "the list of today is fresh"
+    );
+    let expired = ca.program(["issue_crl"])?.at("+30y").run()?.failure(1)?;
+    assert!(expired.contains("[ca-expired]"), "{expired}");
+    Ok(())
+}

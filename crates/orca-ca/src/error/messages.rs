@@ -293,8 +293,8 @@ impl Localize for Error {
                 "restore sealing.key and the register from the same backup, or revoke the certificate and issue a new one"
             ),
             Self::SeveralCertificates { .. } => text!(
-                "番号で指定してください。破棄する場合は --all ですべてを対象にできます。",
-                "name one by its serial; to revoke all of them add --all"
+                "orca-catool list_cert で確認し、番号で指定してください。すべてを破棄する場合は revoke_cert に --all を付けてください。",
+                "look them up with orca-catool list_cert and name one by its serial; revoke_cert --all revokes all of them"
             ),
             Self::UnknownName { .. } | Self::UnknownSerial { .. } => text!(
                 "orca-catool list_cert で確認してください。",

@@ -24,7 +24,7 @@ pub(crate) fn run(
     let number = revoked.crl;
     session.say(&text!(
         "証明書 {list} を破棄(失効)し、CRL(番号 {number})を発行しました。",
-        "certificate {list} is revoked, CRL number {number} says so"
+        "revoked: {list}; CRL number {number} says so"
     ))?;
     if revoked.delivery == Delivery::Nowhere {
         let config = authority.place().config.display();
