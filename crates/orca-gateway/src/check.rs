@@ -134,7 +134,8 @@ fn about_lines(reading: &Reading) -> Vec<Finding> {
         ),
     );
     let odd = reading.left_alone.iter().map(Peculiarity::finding);
-    std::iter::once(read).chain(odd).collect()
+    let unknown = reading.unknown_keys.iter().cloned();
+    std::iter::once(read).chain(odd).chain(unknown).collect()
 }
 
 /// WebORCA sources jma-receipt.conf itself: with the three keys in it, it would switch to HTTPS too,

@@ -8,9 +8,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use http::uri::{Authority, Scheme};
-use orca_messages::Lang;
+use orca_messages::{Finding, Lang, text};
 
-use crate::conf_file::{ConfFile, Peculiarity};
+use crate::conf_file::{Assignment, ConfFile, Peculiarity};
 use crate::config_error::ConfigError;
 use crate::limits::Limits;
 use crate::origin::AllowedOrigins;
@@ -161,6 +161,8 @@ pub(crate) struct Reading {
     pub(crate) mode: Option<Mode>,
     /// Lines that are no plain assignment and touch no key of ours.
     pub(crate) left_alone: Vec<Peculiarity>,
+    /// Keys that begin like ours and are none: mistyped, most likely.
+    pub(crate) unknown_keys: Vec<Finding>,
     /// The configuration, or everything that is wrong with it; never an empty list.
     pub(crate) config: Result<Config, Vec<ConfigError>>,
 }
@@ -223,8 +225,28 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
         keys,
         mode,
         left_alone,
+        unknown_keys: file.assignments.iter().filter_map(unknown_key).collect(),
         config,
     }
+}
+
+/// A mistyped `GATEWAY_CRL_UNUSABLE` must not pass unseen.
+fn unknown_key(assignment: &Assignment) -> Option<Finding> {
+    let Assignment { line, key, .. } = assignment;
+    let is_unknown = key.starts_with("GATEWAY_") && !OUR_KEYS.contains(&key.as_str());
+    is_unknown.then(|| {
+        Finding::warning(
+            "unknown-key",
+            text!(
+                "設定ファイルの{line}行目の {key} というキーはありません。無視します。",
+                "line {line} of the configuration file: there is no key {key}; it is left alone"
+            ),
+            text!(
+                "キーの綴りを確認してください。",
+                "check how the key is spelled"
+            ),
+        )
+    })
 }
 
 fn default_log(conf: &Path) -> PathBuf {
@@ -476,6 +498,17 @@ mod tests {
             assert_eq!(error_ids(&text), ["upstream-is-self"], "{text}");
         }
         config("GATEWAY_LISTEN=192.168.1.2:8000\nGATEWAY_UPSTREAM=http://127.0.0.1:8000");
+    }
+
+    #[test]
+    fn a_mistyped_key_of_ours_does_not_pass_unseen() {
+        let text = "GATEWAY_CRL_UNUSABL=refuse\nGATEWAY_LANG=ja\nDBHOST=x\n";
+        let reading = interpret(Path::new("/x/orca-gateway.conf"), text);
+        let [finding] = &reading.unknown_keys[..] else {
+            panic!("one finding: {:?}", reading.unknown_keys)
+        };
+        assert_eq!(finding.id, "unknown-key");
+        assert!(finding.message.en.contains("line 1"), "{finding:?}");
     }
 
     #[test]

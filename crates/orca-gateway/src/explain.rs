@@ -19,6 +19,7 @@ use crate::body::{self, ResponseBody};
 use crate::identity::{Cause, Refusal};
 use crate::origin::Foreign;
 
+use negotiation::Content;
 pub(crate) use negotiation::{Asker, Form};
 use texts::Texts;
 
@@ -115,6 +116,15 @@ impl Pages {
     fn page(&self, texts: &Texts, cause: Option<Cause>, asker: &Asker, at: Timestamp) -> Page {
         let lang = asker.lang;
         let local = self.zone.to_datetime(at);
+        // A program has neither the page's button nor an address bar.
+        let for_program = match asker.form {
+            Form::Html => None,
+            Form::Json => cause.and_then(texts::for_program),
+        };
+        let steps = match &for_program {
+            Some(step) => std::slice::from_ref(step),
+            None => texts.steps.as_slice(),
+        };
         Page {
             lang: lang.code(),
             nonce: nonce(),
@@ -123,11 +133,7 @@ impl Pages {
             number: cause.and_then(Cause::number),
             title: texts.title.get(lang).to_owned(),
             reason: texts.reason.get(lang).to_owned(),
-            steps: texts
-                .steps
-                .iter()
-                .map(|step| step.get(lang).to_owned())
-                .collect(),
+            steps: steps.iter().map(|step| step.get(lang).to_owned()).collect(),
             shown: None,
             links: Vec::new(),
             offers_choice: false,
@@ -137,9 +143,7 @@ impl Pages {
                 render::date(at, &self.zone, lang),
                 local.strftime("%H:%M:%S")
             ),
-            rfc3339: at
-                .round(jiff::Unit::Second)
-                .unwrap_or(at)
+            rfc3339: orca_pki::validity::shift(at, 0)
                 .display_with_offset(self.zone.to_offset(at))
                 .to_string(),
             address: asker.address,
@@ -263,9 +267,14 @@ fn respond(status: StatusCode, page: &Page, asker: &Asker) -> Response<ResponseB
         ),
         Form::Json => ("application/json", json(page, asker.lang)),
     };
-    let mut response = Response::new(body::full(content));
+    let length = HeaderValue::from(content.len());
+    let mut response = Response::new(match asker.content {
+        Content::Sent => body::full(content),
+        Content::Withheld => body::empty(),
+    });
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
     for (name, value) in [
         (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, "no-store"),

@@ -77,6 +77,9 @@ impl Gateway {
         for left_alone in &reading.left_alone {
             log.finding(&left_alone.finding());
         }
+        for unknown in &reading.unknown_keys {
+            log.finding(unknown);
+        }
         let config = reading.config.map_err(|errors| {
             errors
                 .into_iter()

@@ -372,12 +372,9 @@ impl Session {
 
     fn asker(&self, request: &request::Parts) -> Asker {
         let path = request.uri.path();
-        Asker::new(
-            self.peer.address(),
-            path,
-            &request.headers,
-            self.office.lang,
-        )
+        let lang = self.office.lang;
+        let asker = Asker::new(self.peer.address(), path, &request.headers, lang);
+        asker.with_method(&request.method)
     }
 
     fn authority_names(&self) -> Vec<String> {

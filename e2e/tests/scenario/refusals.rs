@@ -330,3 +330,34 @@ fn a_refused_upload_still_shows_why() -> anyhow::Result<()> {
     assert_eq!(site.application.seen()?.connections, 0);
     Ok(())
 }
+
+/// Content in an answer to HEAD was a protocol error on HTTP/2.
+#[test]
+fn a_head_request_is_refused_on_http_2_too() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let gateway = site.gateway()?;
+    for version in ["--http1.1", "--http2"] {
+        for path in ["/", "/api/api01rv2/patientgetv2"] {
+            let curl = Curl::new(gateway.address, &site.server.ca()).args([version, "--head"]);
+            let text = curl.outcome(path)?.success()?;
+            assert!(text.contains(" 403"), "{version} {path}: {text}");
+            assert!(text.to_lowercase().contains("content-length: "), "{text}");
+        }
+    }
+    Ok(())
+}
+
+/// A program has neither the page's button nor an address bar.
+#[test]
+fn programs_are_told_what_programs_can_do() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let gateway = site.gateway()?;
+    let curl = Curl::new(gateway.address, &site.server.ca());
+    let page = curl.outcome("/api/api01rv2/patientgetv2")?.success()?;
+    assert!(page.contains("E-101") && page.contains("….crt"), "{page}");
+    assert!(
+        !page.contains("chrome://") && !page.contains("別の証明書を選ぶ"),
+        "{page}"
+    );
+    Ok(())
+}

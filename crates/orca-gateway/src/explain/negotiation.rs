@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName};
+use http::{HeaderMap, Method};
 use orca_messages::Lang;
 
 /// Who is told something, and how.
@@ -15,6 +15,17 @@ pub(crate) struct Asker {
     pub(crate) lang: Lang,
     /// Form of the answer.
     pub(crate) form: Form,
+    /// Whether the answer has content.
+    pub(crate) content: Content,
+}
+
+/// Whether an answer has content, or is one to HEAD (RFC 9110 §9.3.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Content {
+    /// Fields and content.
+    Sent,
+    /// Fields only.
+    Withheld,
 }
 
 /// For a browser or for a program.
@@ -37,7 +48,18 @@ impl Asker {
             } else {
                 form(headers)
             },
+            content: Content::Sent,
         }
+    }
+
+    /// The same for a method: content in an answer to HEAD breaks HTTP/2 (RFC 9113 §8.1).
+    pub(crate) fn with_method(self, method: &Method) -> Self {
+        let content = if method == Method::HEAD {
+            Content::Withheld
+        } else {
+            self.content
+        };
+        Self { content, ..self }
     }
 }
 

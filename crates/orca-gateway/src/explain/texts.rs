@@ -223,6 +223,21 @@ pub(super) fn chosen() -> Texts {
     }
 }
 
+/// What a program's keeper does about its certificate, instead of what one does in a browser.
+pub(super) fn for_program(cause: Cause) -> Option<Text> {
+    match cause {
+        Cause::NoCertificate | Cause::UnknownCa | Cause::WrongUsage => Some(text!(
+            "プログラムの設定で、当院の認証局が発行したクライアント証明書の「….crt」と「….pem」、または「….p12」を指定してください。証明書がない場合は、管理者に発行を依頼してください。",
+            "Set the program up with the .crt and .pem (or the .p12) of a client certificate of this clinic's authority; ask your administrator for one if there is none.",
+        )),
+        Cause::Expired | Cause::Revoked => Some(text!(
+            "管理者に新しい証明書の発行を依頼し、プログラムの設定を新しいファイルに変更してください。",
+            "Ask your administrator for a new certificate and set the program up with its files.",
+        )),
+        _ => None,
+    }
+}
+
 fn no_certificate() -> Texts {
     Texts {
         title: text!(
