@@ -1,6 +1,7 @@
 //! Who must not get in: every cause of the contract, in both modes, on both versions of TLS. What
 //! the client sees is exact, and the application sees nothing at all.
 
+use orca_e2e::curl::Curl;
 use orca_e2e::forge;
 use orca_e2e::forge::Forge;
 use orca_e2e::gateway::Conf;
