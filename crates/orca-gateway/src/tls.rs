@@ -54,6 +54,7 @@ impl TlsServer {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::clone(examination) as Arc<dyn ResolvesServerCert>);
         without_resumption(&mut config);
+        with_our_order(&mut config);
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
         Ok(Arc::new(config))
     }
@@ -73,6 +74,7 @@ impl TlsServer {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(certificate));
         without_resumption(&mut config);
+        with_our_order(&mut config);
         Ok(Arc::new(config))
     }
 
@@ -90,6 +92,11 @@ impl TlsServer {
     pub(crate) fn provider(&self) -> &CryptoProvider {
         &self.provider
     }
+}
+
+/// Our order of cipher suites counts, AES-256 first (IPA's guideline for TLS asks for the server's).
+fn with_our_order(config: &mut ServerConfig) {
+    config.ignore_client_order = true;
 }
 
 /// A resumed session would restore the old client certificate and skip its examination.
