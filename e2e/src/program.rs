@@ -114,6 +114,12 @@ impl Program {
         self
     }
 
+    /// Lets the run take longer than the usual two minutes.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Shifts the clock the program sees, in the form of faketime: `-30d`, `+3d`, `+90` seconds.
     ///
     /// Not through the command `faketime`, which stays between us and the program. The monotonic
@@ -151,7 +157,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// When the program cannot be started or has not ended after two minutes.
+    /// When the program cannot be started or has not ended in time.
     pub fn run(&self) -> anyhow::Result<Outcome> {
         let mut child = self.spawn(Stdio::piped(), Stdio::piped(), Stdio::piped())?;
         let stdout = drain(child.stdout.take());

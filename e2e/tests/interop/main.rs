@@ -9,6 +9,7 @@ mod pkilint;
 mod pkits;
 mod pyca;
 mod python;
+mod scanners;
 mod specimens;
 
 use anyhow::bail;
