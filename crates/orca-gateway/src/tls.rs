@@ -94,7 +94,7 @@ impl TlsServer {
     }
 }
 
-/// Our order of cipher suites counts, AES-256 first (IPA's guideline for TLS asks for the server's).
+/// Our order of cipher suites counts, AES-256 first, as the high-security type of IPA's guideline lists them.
 fn with_our_order(config: &mut ServerConfig) {
     config.ignore_client_order = true;
 }
