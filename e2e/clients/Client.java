@@ -42,11 +42,7 @@ final class Client {
         var parameters = new SSLParameters();
         parameters.setProtocols(new String[] {"TLSv" + call[1]});
         var client =
-                HttpClient.newBuilder()
-                        .version(http(call[1]))
-                        .sslContext(context)
-                        .sslParameters(parameters)
-                        .build();
+                HttpClient.newBuilder().sslContext(context).sslParameters(parameters).build();
         var request =
                 HttpRequest.newBuilder(URI.create(call[0]))
                         .header("Accept-Language", "ja")
@@ -59,14 +55,6 @@ final class Client {
         } catch (IOException error) {
             return "{\"error\":%s}".formatted(quoted(error.toString()));
         }
-    }
-
-    /**
-     * With TLS 1.3 the alert may come while Java 17 begins to speak HTTP/2: now and then it then
-     * throws an IOException without a word, or waits for its timeout.
-     */
-    private static HttpClient.Version http(String tls) {
-        return tls.equals("1.3") ? HttpClient.Version.HTTP_1_1 : HttpClient.Version.HTTP_2;
     }
 
     private static TrustManagerFactory trust(Path ca) throws Exception {

@@ -52,6 +52,11 @@ impl Examination {
         &self.snapshot
     }
 
+    /// What becomes of a client without a valid certificate.
+    pub(crate) fn client_auth(&self) -> ClientAuth {
+        self.client_auth
+    }
+
     /// The name the client asked for, if any; `None` before its first message. A browser that does
     /// not accept our certificate leaves the handshake unfinished.
     pub(crate) fn asked(&self) -> Option<Option<&str>> {

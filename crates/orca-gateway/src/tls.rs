@@ -11,6 +11,7 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{DistinguishedName, ServerConfig};
 
+use crate::config::ClientAuth;
 use crate::credentials::Credentials;
 use crate::examination::Examination;
 
@@ -55,7 +56,7 @@ impl TlsServer {
             .with_cert_resolver(Arc::clone(examination) as Arc<dyn ResolvesServerCert>);
         without_resumption(&mut config);
         with_our_order(&mut config);
-        config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
+        config.alpn_protocols = protocols(examination.client_auth());
         Ok(Arc::new(config))
     }
 
@@ -91,6 +92,16 @@ impl TlsServer {
     /// The signature algorithms of the provider.
     pub(crate) fn provider(&self) -> &CryptoProvider {
         &self.provider
+    }
+}
+
+/// Where a handshake may end with an alert, HTTP/1.1 only: with TLS 1.3 the alert reaches a client
+/// that has begun to set HTTP/2 up, and then Firefox shows nothing at all, not even an error, and
+/// Java's HttpClient now and then waits for its timeout.
+fn protocols(client_auth: ClientAuth) -> Vec<Vec<u8>> {
+    match client_auth {
+        ClientAuth::Explain => vec![H2.to_vec(), HTTP_1_1.to_vec()],
+        ClientAuth::Strict => vec![HTTP_1_1.to_vec()],
     }
 }
 

@@ -1,6 +1,7 @@
 //! curl, with each form of the certificate.
 
 use orca_e2e::curl::Curl;
+use orca_e2e::site::Site;
 use orca_e2e::tls::Version;
 
 use crate::trial::Call;
@@ -29,6 +30,20 @@ fn with_crt_and_pem() -> anyhow::Result<()> {
 #[test]
 fn with_crt_and_encrypted_pem() -> anyhow::Result<()> {
     curl("curl, .crt and .enc.pem", Form::EncryptedPem)
+}
+
+/// A client that has begun with HTTP/2 when the alert comes may not tell what it was.
+#[test]
+fn http_2_is_for_where_no_alert_refuses() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("reception")?;
+    for (mode, version) in [("explain", "2"), ("strict", "1.1")] {
+        let gateway = site.conf()?.set("GATEWAY_CLIENT_AUTH", mode).start()?;
+        let curl = Curl::new(gateway.address, &user.ca()).with_p12(&user)?;
+        let page = curl.arg("--http2").get("/")?;
+        assert_eq!((page.status, page.version.as_str()), (200, version));
+    }
+    Ok(())
 }
 
 fn curl(name: &'static str, form: Form) -> anyhow::Result<()> {
