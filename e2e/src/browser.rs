@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread::JoinHandle;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::http1;
-use crate::kit::Kit;
+use crate::nss::Store;
 use crate::process::Process;
 use crate::program::Program;
 use crate::screen::Screen;
@@ -40,6 +39,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 #[derive(Debug)]
 pub struct Account {
     home: PathBuf,
+    store: Store,
+    flags: Vec<String>,
 }
 
 impl Account {
@@ -49,44 +50,23 @@ impl Account {
     ///
     /// When certutil is missing.
     pub fn new(home: PathBuf) -> anyhow::Result<Self> {
-        let account = Self { home };
-        std::fs::create_dir_all(account.store())?;
-        account.nss("certutil", &["-N", "--empty-password"])?;
-        Ok(account)
+        let store = Store::new(home.join(".pki/nssdb"))?;
+        Ok(Self {
+            home,
+            store,
+            flags: Vec::new(),
+        })
     }
 
-    /// Imports the `.p12` of a delivery with the passphrase beside it.
-    ///
-    /// # Errors
-    ///
-    /// When pk12util refuses the file.
-    pub fn import_p12(&self, kit: &Kit) -> anyhow::Result<()> {
-        let p12 = kit.p12();
-        let p12 = p12.to_str().context("paths are UTF-8")?;
-        self.nss("pk12util", &["-i", p12, "-W", &kit.passphrase()?])
+    /// Its Chromium speaks no newer TLS than 1.2.
+    pub fn without_tls13(mut self) -> Self {
+        self.flags.push("--ssl-version-max=tls1.2".to_owned());
+        self
     }
 
-    /// Imports `ca.crt` and trusts it for servers.
-    ///
-    /// # Errors
-    ///
-    /// When certutil refuses the file.
-    pub fn import_ca(&self, ca: &Path) -> anyhow::Result<()> {
-        let ca = ca.to_str().context("paths are UTF-8")?;
-        self.nss("certutil", &["-A", "-n", "orca CA", "-t", "C,,", "-i", ca])
-    }
-
-    fn store(&self) -> PathBuf {
-        self.home.join(".pki/nssdb")
-    }
-
-    fn nss(&self, tool: &str, args: &[&str]) -> anyhow::Result<()> {
-        Program::new(tool)
-            .args(["-d", &format!("sql:{}", self.store().display())])
-            .args(args)
-            .run()?
-            .success()?;
-        Ok(())
+    /// The certificates.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -117,7 +97,8 @@ impl Browser {
     }
 
     /// Starts it headless, where nobody can be asked for a certificate: at `origin`, for example
-    /// `https://weborca-server:8000`, it chooses by itself.
+    /// `https://weborca-server:8000`, or on every port of `https://weborca-server`, it chooses by
+    /// itself.
     ///
     /// # Errors
     ///
@@ -146,6 +127,7 @@ impl Browser {
         let mut process = Process::new("chromedriver", child);
         let driver = process.listening(Ipv4Addr::LOCALHOST)?;
         let mut flags: Vec<String> = FLAGS.map(str::to_owned).into();
+        flags.extend_from_slice(&account.flags);
         // The clinic's server is the only one there is.
         let names = format!("MAP {SERVER_NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
         flags.push(format!("--host-resolver-rules={names}"));

@@ -101,11 +101,27 @@ impl Site {
     ///
     /// When a file is missing.
     pub fn conf(&self) -> anyhow::Result<Conf> {
+        let state = self.path("state");
+        Ok(self
+            .conf_of("weborca")?
+            .set("GATEWAY_STATE", state.display()))
+    }
+
+    /// The same for one of several gateways, whose configuration, logs and state are its own.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing.
+    pub fn conf_of(&self, name: &str) -> anyhow::Result<Conf> {
+        let root = self.path(name);
+        for folder in ["conf", "log"] {
+            std::fs::create_dir_all(root.join(folder))?;
+        }
         let crt = self.place(&self.server.crt())?;
         let pem = self.place(&self.server.pem())?;
         let ca = self.place(&self.server.ca())?;
         self.place(&self.ca.crl())?;
-        Ok(Conf::new(&self.path("weborca"))
+        Ok(Conf::new(&root)
             .set("SERVER_CRT", crt.display())
             .set("SERVER_PEM", pem.display())
             .set("CA_CRT", ca.display())
@@ -113,7 +129,7 @@ impl Site {
                 "GATEWAY_UPSTREAM",
                 format_args!("http://{}", self.application.address),
             )
-            .set("GATEWAY_STATE", self.path("state").display()))
+            .set("GATEWAY_STATE", root.join("state").display()))
     }
 
     /// Starts the gateway as the guide configures it.

@@ -5,21 +5,28 @@ use std::path::Path;
 use anyhow::Context;
 use orca_e2e::tls::Version;
 
-use crate::trial::Client;
 use crate::visitors::Who;
 
-/// The lines of this client are in the document.
-pub(crate) fn shows(client: &Client) -> anyhow::Result<()> {
+/// The lines of this client, and what it says when an alert refuses, are in the document.
+pub(crate) fn shows<'a>(
+    name: &str,
+    says: impl Fn(Who, Version) -> Vec<&'a str>,
+) -> anyhow::Result<()> {
     let refused = |version| {
-        let cells = Who::REFUSED.map(|who| quoted((client.says)(who, version)));
+        let cells = Who::REFUSED.map(|who| quoted(&says(who, version)));
         cells.join(" | ")
     };
     let [old, new] = Version::ALL.map(refused);
     if old == new {
-        return contains(&format!("| {} | 1.2, 1.3 | {old} |", client.name));
+        return contains(&format!("| {name} | 1.2, 1.3 | {old} |"));
     }
-    contains(&format!("| {} | 1.2 | {old} |", client.name))?;
-    contains(&format!("| {} | 1.3 | {new} |", client.name))
+    contains(&format!("| {name} | 1.2 | {old} |"))?;
+    contains(&format!("| {name} | 1.3 | {new} |"))
+}
+
+/// The line of this client, and the pages it gets, is in the document.
+pub(crate) fn shows_pages(name: &str, numbers: &[&str]) -> anyhow::Result<()> {
+    contains(&format!("| {name} | {} |", numbers.join(" | ")))
 }
 
 /// `a` or `b`.
@@ -29,7 +36,7 @@ fn quoted(texts: &[&str]) -> String {
 }
 
 /// This very line is in the document.
-pub(crate) fn contains(line: &str) -> anyhow::Result<()> {
+fn contains(line: &str) -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/clients.md");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let found = text.lines().any(|candidate| candidate == line);

@@ -74,7 +74,7 @@ impl Client {
             causes_are_logged(&gateway, mode)?;
         }
         only_the_good_came_through(&site, &visitors)?;
-        table::shows(self)
+        table::shows(self.name, |who, version| (self.says)(who, version).to_vec())
     }
 
     fn plan<'a>(

@@ -42,8 +42,8 @@ fn headless_with_the_imported_certificate_logs_in() -> anyhow::Result<()> {
     let user = site.client("user1")?;
     let gateway = site.gateway()?;
     let account = Account::new(site.path("client"))?;
-    account.import_p12(&user)?;
-    account.import_ca(&user.ca())?;
+    account.store().import_p12(&user)?;
+    account.store().import_ca(&user.ca())?;
     let browser = Browser::start_choosing(&account, &origin(&gateway))?;
     browser.open(&origin(&gateway))?;
     logs_in(&browser)
@@ -54,7 +54,7 @@ fn headless_without_a_certificate_sees_our_page() -> anyhow::Result<()> {
     let site = Site::new()?;
     let gateway = site.gateway()?;
     let account = Account::new(site.path("client"))?;
-    account.import_ca(&site.server.ca())?;
+    account.store().import_ca(&site.server.ca())?;
     let browser = Browser::start(&account, None)?;
     browser.open(&origin(&gateway))?;
     let page = browser.source()?;
@@ -69,7 +69,7 @@ fn headless_in_strict_mode_sees_the_browsers_own_error() -> anyhow::Result<()> {
     let site = Site::new()?;
     let gateway = site.conf()?.set("GATEWAY_CLIENT_AUTH", "strict").start()?;
     let account = Account::new(site.path("client"))?;
-    account.import_ca(&site.server.ca())?;
+    account.store().import_ca(&site.server.ca())?;
     let browser = Browser::start(&account, None)?;
     for round in 1..=5 {
         let error = browser.open(&origin(&gateway)).expect_err("refused");
@@ -86,8 +86,8 @@ fn a_user_picks_the_certificate_and_logs_in() -> anyhow::Result<()> {
     let user = site.client("user1")?;
     let gateway = site.gateway()?;
     let account = Account::new(site.path("client"))?;
-    account.import_p12(&user)?;
-    account.import_ca(&user.ca())?;
+    account.store().import_p12(&user)?;
+    account.store().import_ca(&user.ca())?;
     let screen = Screen::start(&site.path("screen"))?;
     let browser = Browser::start(&account, Some(&screen))?;
     let opening = browser.opening(&origin(&gateway));
@@ -106,9 +106,9 @@ fn after_a_wrong_choice_the_button_brings_the_question_back() -> anyhow::Result<
     site.ca.done(&format!("revoke_cert {}", wrong.number()))?;
     let gateway = site.gateway()?;
     let account = Account::new(site.path("client"))?;
-    account.import_p12(&right)?;
-    account.import_p12(&wrong)?;
-    account.import_ca(&right.ca())?;
+    account.store().import_p12(&right)?;
+    account.store().import_p12(&wrong)?;
+    account.store().import_ca(&right.ca())?;
     let screen = Screen::start(&site.path("screen"))?;
     let browser = Browser::start(&account, Some(&screen))?;
 
@@ -143,8 +143,8 @@ fn after_cancelling_the_button_brings_the_question_back() -> anyhow::Result<()> 
     let user = site.client("user1")?;
     let gateway = site.gateway()?;
     let account = Account::new(site.path("client"))?;
-    account.import_p12(&user)?;
-    account.import_ca(&user.ca())?;
+    account.store().import_p12(&user)?;
+    account.store().import_ca(&user.ca())?;
     let screen = Screen::start(&site.path("screen"))?;
     let browser = Browser::start(&account, Some(&screen))?;
 

@@ -215,8 +215,8 @@ fn another_site_gets_nothing_done_in_chromium() -> anyhow::Result<()> {
 
 fn browser(site: &Site, user: &Kit, gateway: &Gateway) -> anyhow::Result<Browser> {
     let account = Account::new(site.path("client"))?;
-    account.import_p12(user)?;
-    account.import_ca(&user.ca())?;
+    account.store().import_p12(user)?;
+    account.store().import_ca(&user.ca())?;
     Browser::start_choosing(&account, &origin(gateway))
 }
 
