@@ -22,6 +22,13 @@ fn python_ssl() -> anyhow::Result<()> {
 }
 
 #[test]
+fn python_requests() -> anyhow::Result<()> {
+    let client = on_openssl("Python requests, .crt and .pem", "/");
+    let python = root().join(".venv/bin/python3");
+    run(&client, Program::new(python), "client.py", &["requests"])
+}
+
+#[test]
 fn node_https() -> anyhow::Result<()> {
     let client = on_openssl("Node https, .p12", "/");
     run(&client, Program::new("node"), "client.js", &[])
