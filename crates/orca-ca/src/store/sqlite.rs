@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use orca_pki::certificate::Certificate;
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason};
 use orca_pki::serial::SerialNumber;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior,
-    params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store, profile};
+use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store};
 use crate::error::Error;
-use crate::record::{AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site};
+use crate::record::{AuditEvent, CertificateRecord, Reservation, Site};
+
+mod rows;
+
+use rows::{COLUMNS, from_integer, moment, record, revoked_entry, to_integer};
 
 /// `PRAGMA application_id` of our registers: "ORCA".
 const APPLICATION_ID: i64 = 0x4f52_4341;
@@ -503,61 +506,6 @@ impl Store for SqliteStore {
     }
 }
 
-/// Columns that [`record`] reads, in its order.
-const COLUMNS: &str = "serial, status, profile, subject, common_name, hosts, holder, device, \
-                       reserved_at, certificate, revoked_at, reason";
-
-fn record(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
-    let invalid = |index, error: Box<dyn std::error::Error + Send + Sync>| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Blob, error)
-    };
-    let serial = from_integer(row.get(0)?)
-        .ok_or_else(|| invalid(0, "a serial number is positive".into()))?;
-    let status: String = row.get(1)?;
-    let word: String = row.get(2)?;
-    let hosts: String = row.get(5)?;
-    let der: Option<Vec<u8>> = row.get(9)?;
-    let certificate = der
-        .map(|der| Certificate::from_der(&der))
-        .transpose()
-        .map_err(|error| invalid(9, Box::new(error)))?;
-    let revoked_at: Option<i64> = row.get(10)?;
-    let reason: Option<String> = row.get(11)?;
-    let status = match (status.as_str(), revoked_at) {
-        (_, Some(at)) => CertificateStatus::Revoked {
-            at: moment(at),
-            reason: reason.and_then(|word| word.parse().ok()),
-        },
-        ("issued", None) => CertificateStatus::Issued,
-        _ => CertificateStatus::Reserved,
-    };
-    let reservation = Reservation {
-        profile: profile(&word),
-        subject: row.get(3)?,
-        common_name: row.get(4)?,
-        hosts: hosts.lines().map(str::to_owned).collect(),
-        holder: row.get(6)?,
-        device: row.get(7)?,
-        at: moment(row.get(8)?),
-    };
-    Ok(CertificateRecord {
-        serial,
-        reservation,
-        status,
-        certificate,
-    })
-}
-
-fn revoked_entry(row: &Row<'_>) -> rusqlite::Result<RevokedEntry> {
-    let serial = from_integer(row.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?;
-    let reason: Option<String> = row.get(2)?;
-    Ok(RevokedEntry {
-        serial,
-        revoked_at: moment(row.get(1)?),
-        reason: reason.and_then(|word| word.parse().ok()),
-    })
-}
-
 fn valid_holder(
     work: &Work<'_>,
     site: &Site,
@@ -581,23 +529,4 @@ fn valid_holder(
             .optional()
     })?;
     Ok(number.and_then(from_integer))
-}
-
-fn to_integer(serial: &SerialNumber) -> Result<i64, Error> {
-    serial
-        .to_u64()
-        .and_then(|number| i64::try_from(number).ok())
-        .ok_or_else(|| Error::UnknownSerial {
-            serial: serial.clone(),
-        })
-}
-
-fn from_integer(number: i64) -> Option<SerialNumber> {
-    u64::try_from(number)
-        .ok()
-        .and_then(|number| SerialNumber::try_from(number).ok())
-}
-
-fn moment(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
 }
