@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use orca_messages::{Lang, render, text};
 use orca_pki::lint::Advice;
+use orca_pki::serial::SerialNumber;
 
 use crate::session::{Failure, Session};
 
@@ -15,6 +16,12 @@ pub(crate) mod issue_crl;
 pub(crate) mod issue_server_cert;
 pub(crate) mod list_cert;
 pub(crate) mod revoke_cert;
+
+/// Serials as they are typed after a subcommand.
+fn words(serials: &[SerialNumber]) -> String {
+    let words: Vec<_> = serials.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}
 
 /// Warns that others can read what only the CA's user may.
 pub(crate) fn warn_exposed(path: &Path, session: &mut Session<'_>) -> Result<(), Failure> {

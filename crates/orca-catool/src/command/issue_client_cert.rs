@@ -7,7 +7,7 @@ use orca_ca::store::NamePolicy;
 use orca_messages::text;
 use orca_pki::issuance::{IssuanceError, IssuanceRequest};
 
-use super::tell_advice;
+use super::{tell_advice, words};
 use crate::args::ClientArgs;
 use crate::session::{Failure, Session};
 use crate::{absolute, print_path};
@@ -39,12 +39,7 @@ pub(crate) fn run(
     print_path(&issued.zip, session)?;
     tell_advice(&issued.advice, session)?;
     if !issued.siblings.is_empty() {
-        let older = issued
-            .siblings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ");
+        let older = words(&issued.siblings);
         session.say(&text!(
             "古い証明書({older})はまだ有効です。使わなくなったら orca-catool revoke_cert {older} で破棄してください。",
             "the older certificates ({older}) are still valid; once unused, revoke them with orca-catool revoke_cert {older}"

@@ -8,7 +8,7 @@ use orca_messages::text;
 use orca_pki::issuance::{IssuanceError, IssuanceRequest};
 use orca_pki::name::HostName;
 
-use super::tell_advice;
+use super::{tell_advice, words};
 use crate::args::IssueArgs;
 use crate::session::{Failure, Session};
 use crate::{absolute, print_path};
@@ -37,12 +37,7 @@ pub(crate) fn run(
     print_path(&issued.zip, session)?;
     tell_advice(&issued.advice, session)?;
     if !issued.siblings.is_empty() {
-        let older = issued
-            .siblings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ");
+        let older = words(&issued.siblings);
         session.warn(
             "older-server-certificate",
             text!(
