@@ -6,6 +6,7 @@ use orca_e2e::curl::Curl;
 use orca_e2e::curl::Page;
 use orca_e2e::gateway::Gateway;
 use orca_e2e::kit::Kit;
+use orca_e2e::program::Program;
 use orca_e2e::site::Site;
 use orca_e2e::tls::Identity;
 use orca_e2e::tls::TlsClient;
@@ -230,6 +231,34 @@ fn clients_of_both_families_are_known_by_their_own_address() -> anyhow::Result<(
         let forwarded = format!("[\"x-forwarded-for\",\"{address}\"]");
         assert!(page.body.contains(&forwarded), "{page:#?}");
         gateway.access(address, |entry| entry["client"]["address"] == address)?;
+    }
+    Ok(())
+}
+
+/// X25519MLKEM768 first, ECDHE with AEAD only, nothing before TLS 1.2.
+#[test]
+fn the_handshake_uses_the_strong_ways_only() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let gateway = site.gateway()?;
+    let client = TlsClient::new(&site.server.ca(), Version::Tls13, None)?;
+    let stream = client.connect(gateway.address)?;
+    let group = stream.conn.negotiated_key_exchange_group();
+    let group = group.map(|group| group.name());
+    assert_eq!(group, Some(rustls::NamedGroup::X25519MLKEM768));
+
+    let address = gateway.address.to_string();
+    for (ways, allowed) in [
+        (
+            &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"][..],
+            true,
+        ),
+        (&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384"], false),
+        (&["-tls1_2", "-cipher", "AES256-GCM-SHA384"], false),
+        (&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], false),
+    ] {
+        let program = Program::new("openssl").args(["s_client", "-connect", &address]);
+        let outcome = program.args(ways.iter()).run()?;
+        assert_eq!(outcome.code == Some(0), allowed, "{ways:?}: {outcome:?}");
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
 pub(super) async fn until(condition: impl Fn() -> bool) {
     soon(async {
         while !condition() {
+            // The pause between two looks, not a guess how long something takes.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
