@@ -149,8 +149,13 @@ impl CrlStore {
     }
 
     fn copy_path(&self, key: KeyId) -> PathBuf {
-        self.folder.join(format!("{key}.crl"))
+        copy_path(&self.folder, key)
     }
+}
+
+/// Where the newest list of an authority lies on disk, as DER; replaced by renaming.
+pub(crate) fn copy_path(state: &Path, key: KeyId) -> PathBuf {
+    state.join(format!("{key}.crl"))
 }
 
 /// What became of one list of a file.

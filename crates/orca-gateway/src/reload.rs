@@ -2,6 +2,7 @@
 //! keeps the old one in force and says so.
 
 mod findings;
+mod orders;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use orca_messages::{Finding, Localize, Text, render, text};
+use orca_messages::{Finding, render, text};
 use orca_pki::verification::Authorities;
 use tokio::sync::watch;
 
@@ -23,6 +24,7 @@ use crate::meters::{Meters, Reload, ReloadOutcome};
 use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
 use findings::{alarm, fault, fewer_authorities, list_gone, list_not_kept, list_unusable, told};
+pub(crate) use orders::{ListAnswer, ListSource, Order};
 use watched::Watched;
 
 /// How often the files are looked at: revocation is meant to count within a blink.
@@ -35,14 +37,11 @@ const CREDENTIALS_SETTLE: u32 = 10;
 /// Polls between two looks at nextUpdate.
 const ALARM_POLLS: u32 = 40;
 
-/// SIGHUP: read everything now.
-#[derive(Debug)]
-pub(crate) struct Hangup;
-
 /// The writing half of what is in force.
 pub(crate) struct Keeper {
     files: HttpsFiles,
-    crl_path: PathBuf,
+    /// `None` where `CA_CRL` is an address: whoever asks there sends orders.
+    crl_path: Option<PathBuf>,
     unusable: CrlUnusable,
     store: CrlStore,
     credentials: Arc<Credentials>,
@@ -87,7 +86,7 @@ impl Keeper {
     /// Everything for the first time.
     ///
     /// # Errors
-    /// The state folder cannot be used, or the list's address is none this version can read.
+    /// The state folder cannot be used.
     pub(crate) fn start(
         config: &Config,
         files: &HttpsFiles,
@@ -95,28 +94,30 @@ impl Keeper {
         clock: Clock,
         meters: Arc<Meters>,
         log: EventLog,
-    ) -> Result<(Self, Live), StartError> {
+    ) -> Result<(Self, Live), StateError> {
         let Loaded {
             credentials,
             watched: watched_credentials,
         } = loaded;
         let crl_path = match &files.ca_crl {
-            CrlSource::File(path) => path.clone(),
-            CrlSource::Url(address) => return Err(StartError::CrlAddress(address.clone())),
+            CrlSource::File(path) => Some(path.clone()),
+            CrlSource::Url(_) => None,
         };
-        let mut watched_crl = Watched::new([&crl_path]);
+        let mut watched_crl = Watched::new(&crl_path);
         watched_crl.take();
         let mut store = CrlStore::open(&config.state)?;
         for finding in store.recall(credentials.authorities()) {
             log.finding(&finding);
         }
-        read_list(
-            &mut store,
-            &crl_path,
-            credentials.authorities(),
-            &log,
-            Missing::Expected,
-        );
+        if let Some(path) = &crl_path {
+            read_list(
+                &mut store,
+                path,
+                credentials.authorities(),
+                &log,
+                Missing::Expected,
+            );
+        }
         let credentials = Arc::new(credentials);
         let tls = Arc::new(TlsServer::new(&credentials));
         let first = snapshot(&credentials, &tls, &store, config.crl_unusable);
@@ -142,11 +143,19 @@ impl Keeper {
         Ok((keeper, live))
     }
 
-    /// Watches until the other half of `hangups` is gone. Blocks; has a thread of its own.
-    pub(crate) fn run(mut self, hangups: &Receiver<Hangup>) {
+    /// Watches until the other half of `orders` is gone. Blocks; has a thread of its own.
+    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
         loop {
-            match hangups.recv_timeout(POLL) {
-                Ok(Hangup) => self.reload_all(),
+            match orders.recv_timeout(POLL) {
+                Ok(Order::Hangup) => self.reload_all(),
+                Ok(Order::Lists {
+                    octets,
+                    source,
+                    answer,
+                }) => {
+                    // Who asked may have gone.
+                    let _ = answer.send(self.take_lists(&octets, &source));
+                }
                 Err(RecvTimeoutError::Timeout) => self.poll(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -231,30 +240,53 @@ impl Keeper {
     }
 
     fn reload_list(&mut self, missing: Missing) {
+        let Some(path) = &self.crl_path else {
+            return;
+        };
         let authorities = self.credentials.authorities();
-        if read_list(
-            &mut self.store,
-            &self.crl_path,
-            authorities,
-            &self.log,
-            missing,
-        ) {
+        if read_list(&mut self.store, path, authorities, &self.log, missing) {
             self.publish();
             self.note(ReloadOutcome::Taken);
         }
     }
 
+    /// Lists that did not come by the file: in force and on disk when this returns.
+    fn take_lists(&mut self, octets: &[u8], source: &ListSource) -> ListAnswer {
+        let authorities = self.credentials.authorities();
+        let answers = offer(&mut self.store, octets, source, authorities, &self.log);
+        let answer = answers.into_iter().min().unwrap_or(ListAnswer::Unusable);
+        if answer == ListAnswer::Taken {
+            self.put_in_force();
+            let kept = self.save_lists();
+            self.raise_alarms();
+            self.note(ReloadOutcome::Taken);
+            return match kept {
+                Kept::OnDisk => answer,
+                Kept::InMemory => ListAnswer::NotKept,
+            };
+        }
+        answer
+    }
+
     fn publish(&mut self) {
-        let snapshot = snapshot(&self.credentials, &self.tls, &self.store, self.unusable);
-        self.sender.send_replace(Arc::new(snapshot));
+        self.put_in_force();
         self.save_lists();
         self.raise_alarms();
     }
 
+    fn put_in_force(&self) {
+        let snapshot = snapshot(&self.credentials, &self.tls, &self.store, self.unusable);
+        self.sender.send_replace(Arc::new(snapshot));
+    }
+
     /// After they are in force: a slow disk must not delay a revocation.
-    fn save_lists(&mut self) {
-        if let Err(error) = self.store.save() {
-            self.log.finding(&list_not_kept(&error));
+    fn save_lists(&mut self) -> Kept {
+        match self.store.save() {
+            Ok(()) => Kept::OnDisk,
+            Err(error) => {
+                self.log.finding(&list_not_kept(&error));
+                Kept::InMemory
+            }
         }
     }
 
@@ -279,6 +311,13 @@ impl Keeper {
 enum Asked {
     ByChange,
     ByHangup,
+}
+
+/// Whether a restart remembers.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kept {
+    OnDisk,
+    InMemory,
 }
 
 /// Whether a list that is not there is worth a line.
@@ -316,25 +355,42 @@ fn read_list(
         }
         Err(error) => {
             let error = render::one_line(&error.to_string());
-            log.finding(&list_unusable(path, text!("{error}", "{error}")));
+            log.finding(&list_unusable(&path.display(), text!("{error}", "{error}")));
             return false;
         }
     };
-    let offered = match store.offer(&file, authorities) {
+    let source = ListSource::File(path.to_owned());
+    let answers = offer(store, &file, &source, authorities, log);
+    answers.contains(&ListAnswer::Taken)
+}
+
+/// Offers lists to the store and tells what became of each.
+fn offer(
+    store: &mut CrlStore,
+    octets: &[u8],
+    source: &ListSource,
+    authorities: &Authorities,
+    log: &EventLog,
+) -> Vec<ListAnswer> {
+    let offered = match store.offer(octets, authorities) {
         Ok(offered) => offered,
         Err(error) => {
-            log.finding(&list_unusable(path, fault(error)));
-            return false;
+            log.finding(&list_unusable(source, fault(error)));
+            return vec![ListAnswer::Unusable];
         }
     };
-    let mut taken = false;
-    for offer in &offered {
-        taken |= matches!(offer, Offered::Taken(_));
-        if let Some(finding) = told(offer, path) {
+    let answers = offered.iter().map(|offer| {
+        if let Some(finding) = told(offer, source) {
             log.finding(&finding);
         }
-    }
-    taken
+        match offer {
+            Offered::Older { .. } => ListAnswer::Older,
+            Offered::Taken(_) => ListAnswer::Taken,
+            Offered::Unchanged => ListAnswer::Unchanged,
+            Offered::Unusable(..) => ListAnswer::Unusable,
+        }
+    });
+    answers.collect()
 }
 
 fn lost_authorities(old: &Authorities, new: &Authorities) -> Vec<String> {
@@ -342,42 +398,4 @@ fn lost_authorities(old: &Authorities, new: &Authorities) -> Vec<String> {
         .filter(|known| new.iter().all(|other| other.key_id() != known.key_id()))
         .map(|known| render::one_line(&known.subject().one_line()))
         .collect()
-}
-
-/// Why the trust half cannot start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error("CA_CRL: {0} is an address")]
-    CrlAddress(String),
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-impl Localize for StartError {
-    fn id(&self) -> &'static str {
-        match self {
-            Self::CrlAddress(_) => "crl-address-not-supported",
-            Self::State(error) => error.id(),
-        }
-    }
-
-    fn message(&self) -> Text {
-        match self {
-            Self::CrlAddress(address) => text!(
-                "CA_CRL のアドレス({address})からの取得は、この版ではまだできません。",
-                "this version cannot fetch a CRL from {address} (CA_CRL) yet",
-            ),
-            Self::State(error) => error.message(),
-        }
-    }
-
-    fn remedy(&self) -> Text {
-        match self {
-            Self::CrlAddress(_) => text!(
-                "CA_CRL にはファイルのパスを指定し、CRLをそこへ配置してください。",
-                "let CA_CRL name a file and put the CRL there",
-            ),
-            Self::State(error) => error.remedy(),
-        }
-    }
 }

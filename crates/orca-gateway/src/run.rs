@@ -26,7 +26,7 @@ use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
 use crate::news::News;
-use crate::reload::{Hangup, Keeper, Loaded};
+use crate::reload::{Keeper, Loaded, Order};
 use crate::server_names::NameLog;
 use crate::session::Office;
 use crate::shutdown::{Phase, Signals};
@@ -149,7 +149,7 @@ impl Gateway {
         let workers = self.spawn_workers(&phases, &health)?;
         // The workers' own copies tell when the last of them has finished.
         drop(phases);
-        let (hangups, received) = mpsc::channel();
+        let (orders, received) = mpsc::channel();
         // Dropped when the keeper ends, and it must not end first: nothing would be revoked any more.
         let (alive, keeper_lost) = oneshot::channel();
         let keeper = spawn_keeper(self.keeper.take(), received, alive)?;
@@ -164,16 +164,14 @@ impl Gateway {
             None => drop(self),
         }
         office.log.finding(&listening(&local.to_string()));
-        runtime.block_on(
-            signals.keep(&phase, |hangup| reload(&office, &hangups, hangup), async {
-                drop(keeper_lost.await)
-            }),
-        );
+        runtime.block_on(signals.keep(&phase, || reload(&office, &orders), async {
+            drop(keeper_lost.await)
+        }));
         office.meters.set_listening(false);
         for worker in workers {
             join(worker)?;
         }
-        drop(hangups);
+        drop(orders);
         join(keeper)?;
         office.access_log.flush();
         Ok(())
@@ -257,20 +255,20 @@ fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper
 }
 
 /// SIGHUP: logs by their names again (logrotate), then everything else.
-fn reload(office: &Office, hangups: &Sender<Hangup>, hangup: Hangup) {
+fn reload(office: &Office, orders: &Sender<Order>) {
     for reopened in [office.log.reopen(), office.access_log.reopen()] {
         if let Err(error) = reopened {
             office.log.trouble(&error);
         }
     }
     // In HTTP mode nobody receives it.
-    let _ = hangups.send(hangup);
+    let _ = orders.send(Order::Hangup);
 }
 
 /// In HTTP mode there is nothing to keep, and the thread only waits for the end.
 fn spawn_keeper(
     keeper: Option<Keeper>,
-    hangups: Receiver<Hangup>,
+    orders: Receiver<Order>,
     alive: oneshot::Sender<Infallible>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new()
@@ -278,8 +276,8 @@ fn spawn_keeper(
         .spawn(move || {
             let _alive = alive;
             match keeper {
-                Some(keeper) => keeper.run(&hangups),
-                None => while hangups.recv().is_ok() {},
+                Some(keeper) => keeper.run(&orders),
+                None => while orders.recv().is_ok() {},
             }
             Ok(())
         })

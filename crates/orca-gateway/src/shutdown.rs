@@ -7,8 +7,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::reload::Hangup;
-
 /// Tunnels have no end of their own; they get this long.
 const TUNNELS: Duration = Duration::from_secs(5);
 /// Requests under way get this long in all.
@@ -53,13 +51,13 @@ impl Signals {
     pub(crate) async fn keep(
         mut self,
         phase: &watch::Sender<Phase>,
-        mut reload: impl FnMut(Hangup),
+        mut reload: impl FnMut(),
         failed: impl Future<Output = ()>,
     ) {
         let mut failed = std::pin::pin!(failed);
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => reload(Hangup),
+                _ = self.hangup.recv() => reload(),
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
                 () = &mut failed => break,

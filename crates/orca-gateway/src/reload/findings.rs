@@ -1,5 +1,6 @@
 //! What the log says about files that were read again.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -10,8 +11,10 @@ use crate::config::CrlUnusable;
 use crate::crl_store::Offered;
 use crate::trust::CrlState;
 
+use super::orders::ListSource;
+
 /// What became of one list of a file.
-pub(super) fn told(offer: &Offered, path: &Path) -> Option<Finding> {
+pub(super) fn told(offer: &Offered, source: &ListSource) -> Option<Finding> {
     match offer {
         Offered::Unchanged => None,
         Offered::Older {
@@ -19,7 +22,7 @@ pub(super) fn told(offer: &Offered, path: &Path) -> Option<Finding> {
             number,
             known,
         } => {
-            let (path, issuer) = (path.display(), render::one_line(&issuer.one_line()));
+            let (path, issuer) = (source, render::one_line(&issuer.one_line()));
             Some(Finding::warning(
                 "crl-older",
                 text!(
@@ -35,7 +38,7 @@ pub(super) fn told(offer: &Offered, path: &Path) -> Option<Finding> {
         Offered::Unusable(issuer, error) => {
             let Text { ja, en } = fault(*error);
             Some(list_unusable(
-                path,
+                source,
                 match issuer
                     .as_ref()
                     .map(|name| render::one_line(&name.one_line()))
@@ -90,8 +93,8 @@ pub(super) fn list_gone(path: &Path) -> Finding {
 }
 
 /// `cause` is a phrase without full stop.
-pub(super) fn list_unusable(path: &Path, cause: Text) -> Finding {
-    let (path, Text { ja, en }) = (path.display(), cause);
+pub(super) fn list_unusable(path: &dyn Display, cause: Text) -> Finding {
+    let Text { ja, en } = cause;
     Finding::warning(
         "crl-unusable",
         text!(

@@ -34,7 +34,7 @@ use crate::forward::Forwarder;
 use crate::listener;
 use crate::log::EventLog;
 use crate::meters::Meters;
-use crate::reload::{Hangup, Keeper, Loaded};
+use crate::reload::{Keeper, Loaded, Order};
 use crate::session::Office;
 use crate::shutdown::Phase;
 use crate::slots::Slots;
@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct House {
     pub(super) ca: Ca,
     pub(super) address: SocketAddr,
-    pub(super) hangups: Sender<Hangup>,
+    pub(super) orders: Sender<Order>,
     pub(super) phase: watch::Sender<Phase>,
     hits: Arc<AtomicUsize>,
     access_log: AccessLog,
@@ -103,7 +103,7 @@ impl House {
             events.clone(),
         )
         .unwrap();
-        let (hangups, received) = mpsc::channel();
+        let (orders, received) = mpsc::channel();
         std::thread::spawn(move || keeper.run(&received));
         let office = Arc::new(Office {
             access_log: access_log.clone(),
@@ -139,7 +139,7 @@ impl House {
         Self {
             ca,
             address,
-            hangups,
+            orders,
             phase,
             hits,
             access_log,

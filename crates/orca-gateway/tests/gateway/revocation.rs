@@ -11,7 +11,7 @@ use super::forge::Ca;
 use super::house::{House, Seen, Speaker, closed, keep_alive};
 use super::proxy::{Application, soon};
 use super::websocket;
-use crate::reload::Hangup;
+use crate::reload::Order;
 use crate::shutdown::Phase;
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn fewer_authorities_need_a_signal_and_then_end_their_clients() {
     house.put("ca.crt", &house.ca.pem());
     house.told("[fewer-authorities]").await;
     assert!(keep_alive(&mut open).await.starts_with("HTTP/1.1 200"));
-    house.hangups.send(Hangup).unwrap();
+    house.orders.send(Order::Hangup).unwrap();
     closed(&mut open).await;
     let seen = house.client(&guest).get("/").await;
     assert!(matches!(seen, Seen::Answer(403, _)), "{seen:?}");
