@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version, request};
@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use orca_messages::Lang;
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{AccessLog, Entry, Peer};
@@ -32,6 +33,10 @@ use crate::news::News;
 use crate::origin::{AllowedOrigins, Foreign};
 use crate::server_names::{self, NameLog};
 use crate::trust::Presented;
+
+/// How long a refusal on HTTP/2 may be read before GOAWAY: Java 17 drops a response it has not handed
+/// over yet when GOAWAY comes.
+const READING: Duration = Duration::from_millis(200);
 
 /// What all connections share.
 pub(crate) struct Office {
@@ -59,8 +64,14 @@ pub(crate) struct Session {
     who: Who,
     /// Fires when whatever runs on the connection must end at once.
     closing: CancellationToken,
-    /// The connection is to end after what is under way.
-    leave: Notify,
+    leaving: Leaving,
+}
+
+/// When the connection is to end after what is under way.
+#[derive(Default)]
+struct Leaving {
+    at: Mutex<Option<Instant>>,
+    earlier: Notify,
 }
 
 /// On what ground requests are answered.
@@ -109,7 +120,7 @@ impl Session {
             office,
             forwarder,
             closing,
-            leave: Notify::new(),
+            leaving: Leaving::default(),
         })
     }
 
@@ -127,7 +138,7 @@ impl Session {
             office,
             forwarder,
             closing: CancellationToken::new(),
-            leave: Notify::new(),
+            leaving: Leaving::default(),
         })
     }
 
@@ -157,7 +168,7 @@ impl Session {
             office,
             forwarder,
             closing: CancellationToken::new(),
-            leave: Notify::new(),
+            leaving: Leaving::default(),
         })
     }
 
@@ -168,7 +179,7 @@ impl Session {
 
     /// Waits until the connection is to end after what is under way.
     pub(crate) async fn left(&self) {
-        self.leave.notified().await;
+        self.leaving.come().await;
     }
 
     /// Whether somebody is served here, who may have large header fields and time.
@@ -290,16 +301,15 @@ impl Session {
     ) -> Response<ResponseBody> {
         let (parts, _) = request.into_parts();
         let asker = self.asker(&parts);
-        let response = if self.is_choice(&parts) {
-            self.choose(&asker, now)
-        } else {
-            let authorities = self.authority_names();
-            self.office
-                .pages
-                .refusal(refusal, &authorities, &asker, now)
-        };
         self.office.meters.refused(refusal.cause).increment();
-        self.last(response, &parts, now, Some(refusal.cause))
+        if self.is_choice(&parts) {
+            let response = self.choose(&asker, now);
+            return self.last(response, &parts, now, Some(refusal.cause), Duration::ZERO);
+        }
+        let authorities = self.authority_names();
+        let pages = &self.office.pages;
+        let response = pages.refusal(refusal, &authorities, &asker, now);
+        self.last(response, &parts, now, Some(refusal.cause), READING)
     }
 
     fn redirect(
@@ -318,7 +328,7 @@ impl Session {
             .pages
             .plain_http(links, &self.asker(&parts), now);
         self.office.meters.refused(Cause::PlainHttp).increment();
-        self.last(page, &parts, now, Some(Cause::PlainHttp))
+        self.last(page, &parts, now, Some(Cause::PlainHttp), Duration::ZERO)
     }
 
     /// Our own paths, asked for by somebody who is served.
@@ -331,7 +341,7 @@ impl Session {
         let (parts, _) = request.into_parts();
         if self.is_choice(&parts) {
             let response = self.choose(&self.asker(&parts), now);
-            return self.last(response, &parts, now, None);
+            return self.last(response, &parts, now, None, Duration::ZERO);
         }
         let mut response = bare(StatusCode::NOT_FOUND);
         if parts.method == Method::GET && parts.uri.path() == choose_path() {
@@ -349,20 +359,24 @@ impl Session {
         self.office.pages.chosen(asker, now)
     }
 
-    /// A response that ends its connection.
+    /// A response that ends its connection, on HTTP/2 after `reading`.
     fn last(
         &self,
         mut response: Response<ResponseBody>,
         request: &request::Parts,
         now: Timestamp,
         cause: Option<Cause>,
+        reading: Duration,
     ) -> Response<ResponseBody> {
         // HTTP/2 has GOAWAY instead (RFC 9113 §8.2.2).
+        let mut leave = Instant::now();
         if request.version < Version::HTTP_2 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        } else {
+            leave += reading;
         }
-        self.leave.notify_one();
+        self.leaving.not_later_than(leave);
         let entry = Entry::of_request(now, &self.peer, request, cause);
         self.office
             .access_log
@@ -392,6 +406,34 @@ impl Session {
             .collect();
         names.dedup();
         names
+    }
+}
+
+impl Leaving {
+    fn not_later_than(&self, moment: Instant) {
+        let mut at = self.lock();
+        *at = Some(at.map_or(moment, |at| at.min(moment)));
+        self.earlier.notify_one();
+    }
+
+    async fn come(&self) {
+        loop {
+            let at = *self.lock();
+            let due = async {
+                match at {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return,
+                () = self.earlier.notified() => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

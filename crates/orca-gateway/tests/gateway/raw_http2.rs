@@ -102,6 +102,19 @@ impl RawHttp2 {
         false
     }
 
+    /// Waits for GOAWAY, and tells whether the body of the stream had ended before.
+    pub(super) async fn ends_before_goaway(&mut self, stream: u32) -> bool {
+        let mut ended = false;
+        loop {
+            let frame = self.next().await.expect("closed without a word");
+            match frame.kind {
+                DATA if frame.stream == stream => ended |= frame.flags & END_STREAM != 0,
+                GOAWAY => return ended,
+                _ => {}
+            }
+        }
+    }
+
     async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = length[1..].to_vec();

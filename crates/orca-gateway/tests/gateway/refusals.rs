@@ -1,12 +1,15 @@
 //! Every cause of the contract, in both modes, on both versions of TLS: what the client sees is
 //! exact, and the application sees nothing.
 
+use std::time::{Duration, Instant};
+
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::AlertDescription;
 use rustls::version::{TLS12, TLS13};
 
 use super::forge::{Ca, Identity};
 use super::house::{House, Seen};
+use super::raw_http2::RawHttp2;
 
 struct Visitor {
     identity: Option<Identity>,
@@ -332,4 +335,22 @@ async fn a_crowd_of_strangers_from_one_address_is_kept_out() {
     let speaker = house.client(&valid);
     // The places are free again as soon as the crowd's leaving is noticed.
     super::proxy::soon(async { while speaker.connect().await.is_err() {} }).await;
+}
+
+/// Java 17 drops a response that it has not handed over yet when GOAWAY comes.
+#[tokio::test]
+async fn a_refusal_on_http2_was_lost_to_the_goaway_behind_it() {
+    let house = House::start("").await;
+    let stranger = house.client(&Ca::new("orca CA 1A2B3C4D").client(3));
+    let mut raw = RawHttp2::connect(&stranger).await;
+    let fields: [(&str, &[u8]); 4] = [
+        (":method", b"GET"),
+        (":scheme", b"https"),
+        (":authority", b"a"),
+        (":path", b"/"),
+    ];
+    let asked = Instant::now();
+    raw.head(1, &fields, true).await;
+    assert!(raw.ends_before_goaway(1).await);
+    assert!(asked.elapsed() >= Duration::from_millis(200));
 }
