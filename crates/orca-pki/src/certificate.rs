@@ -240,7 +240,35 @@ impl Certificate {
             .find(|extension| extension.extn_id == T::OID)?;
         T::from_der(extension.extn_value.as_bytes()).ok()
     }
+
+    /// The extension, for a judgement that must not overlook it.
+    ///
+    /// # Errors
+    /// It stands there twice (RFC 5280 §4.2), or cannot be read.
+    pub(crate) fn sole_extension<T>(&self) -> Result<Option<T>, UnreadableExtension>
+    where
+        T: AssociatedOid + for<'a> Decode<'a>,
+    {
+        let extensions = self.inner.tbs_certificate().extensions();
+        let mut those = extensions
+            .into_iter()
+            .flatten()
+            .filter(|extension| extension.extn_id == T::OID);
+        let first = those.next();
+        if those.next().is_some() {
+            return Err(UnreadableExtension);
+        }
+        first
+            .map(|extension| T::from_der(extension.extn_value.as_bytes()))
+            .transpose()
+            .map_err(|_| UnreadableExtension)
+    }
 }
+
+/// An extension that stands twice in a certificate or cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("an extension that cannot be read")]
+pub(crate) struct UnreadableExtension;
 
 /// PEM text of DER bytes, lines of 64 characters ended by LF (RFC 7468 §2).
 pub fn pem(label: &'static str, der: &[u8]) -> String {

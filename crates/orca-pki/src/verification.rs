@@ -1,8 +1,9 @@
 //! Whether a client certificate is acceptable, and if not, the first cause that holds.
 //!
-//! Signatures, name constraints, path length and critical extensions are webpki's work. Dates,
-//! purposes and revocation are judged here, after the path is known, so that the causes come in one
-//! fixed order: unknown authority, revoked, expired or not yet valid, wrong usage, CRL unusable.
+//! Signatures, name constraints, path length and critical extensions are webpki's work. The rest of
+//! RFC 5280 §6.1 belongs to finding the path and is done here, policies among it. Dates, purposes
+//! and revocation are judged when the path is known, so that the causes come in one fixed order:
+//! unknown authority, revoked, expired or not yet valid, wrong usage, CRL unusable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::certificate::{CLIENT_AUTH, Certificate};
 use crate::key::KeyId;
 use crate::serial::SerialNumber;
 use crate::validity::{Validity, ValidityState};
+
+mod policies;
 
 /// Certificates above the client's that are looked at; more are not needed by any real chain.
 const MAX_INTERMEDIATES: usize = 8;
@@ -381,8 +384,8 @@ impl<'a> Path<'a> {
     }
 }
 
-/// What webpki does not look at: keyCertSign along the path (RFC 5280 §6.1.4 n) and the path length
-/// of the trusted authority, which a trust anchor has lost.
+/// What webpki does not look at: keyCertSign along the path (RFC 5280 §6.1.4 n), the path length
+/// of the trusted authority, which a trust anchor has lost, and policies.
 fn may_be_followed(
     path: &VerifiedPath<'_>,
     authorities: &Authorities,
@@ -404,8 +407,15 @@ fn may_be_followed(
         .count();
     match authority.certificate.path_length() {
         Some(most) if length > usize::from(most) => Err(webpki::Error::PathLenConstraintViolated),
-        _ => Ok(()),
+        _ => policies(path, &intermediates),
     }
+}
+
+fn policies(path: &VerifiedPath<'_>, above: &[Certificate]) -> Result<(), webpki::Error> {
+    let own = Certificate::from_der(&path.end_entity().der()).map_err(|_| webpki::Error::BadDer)?;
+    let from_the_anchor: Vec<_> = above.iter().rev().chain([&own]).collect();
+    // Any error says "no such path"; webpki then tries the others.
+    policies::check(&from_the_anchor).map_err(|_| webpki::Error::UnknownIssuer)
 }
 
 fn intermediates(path: &VerifiedPath<'_>) -> Result<Vec<Certificate>, webpki::Error> {

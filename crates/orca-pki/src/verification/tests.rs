@@ -414,3 +414,46 @@ fn every_octet_of_a_certificate_counts() {
         }
     }
 }
+
+/// certificatePolicies with one policy below 2.16.840.1.101.3.2.1.48.
+fn policy(last: u8) -> CustomExtension {
+    let content = vec![
+        0x30, 0x0e, 0x30, 0x0c, 6, 10, 0x60, 0x86, 0x48, 1, 0x65, 3, 2, 1, 0x30, last,
+    ];
+    CustomExtension::from_oid_content(&[2, 5, 29, 32], content)
+}
+
+#[test]
+fn a_path_whose_policies_do_not_fit_is_no_path() {
+    let root = Ca::root();
+    let sub = root.below(|params| {
+        let demanded = vec![0x30, 3, 0x80, 1, 0];
+        let demanded = CustomExtension::from_oid_content(&[2, 5, 29, 36], demanded);
+        params.custom_extensions = vec![policy(1), demanded];
+    });
+    let unreadable = || CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![5, 0]);
+    for (ca, policies, accepted) in [
+        (&sub, vec![policy(1)], true),
+        (&sub, vec![policy(2)], false),
+        (&sub, vec![], false),
+        (&root, vec![policy(2)], true),
+        (&root, vec![unreadable()], false),
+    ] {
+        let client = ca.client(|params| params.custom_extensions.clone_from(&policies));
+        let verdict = verdict(&client, &[sub.der()], &root.trusted());
+        let expected = if accepted {
+            None
+        } else {
+            Some(Rejection::UnknownCa)
+        };
+        assert_eq!(verdict.err(), expected, "{policies:?}");
+    }
+    // The same authority under a certificate without demands: another path, and a good one.
+    let client = sub.client(|_| {});
+    let plain = {
+        let params = ca_params("orca sub CA");
+        params.signed_by(&sub.key, &root.issuer()).unwrap()
+    };
+    let sent = [sub.der(), plain.der().clone()];
+    assert!(verdict(&client, &sent, &root.trusted()).is_ok());
+}
