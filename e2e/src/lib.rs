@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod http1;
 pub mod imitation;
 pub mod kit;
+pub mod lists;
 pub mod nss;
 pub mod process;
 pub mod program;
