@@ -1,5 +1,6 @@
 //! The CA machine: a home directory and `orca-catool` in it.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -100,6 +101,25 @@ impl Catool {
             .context("the path ends its line")?;
         ensure!(!zip.contains('\n'), "more than the path: {stdout}");
         Kit::unpack(Path::new(zip), &self.certs())
+    }
+
+    /// Lets `:crl_publish:` name these places: paths, and addresses of gateways.
+    ///
+    /// # Errors
+    ///
+    /// When config.yml cannot be read or written.
+    pub fn publish_to(&self, places: &[impl Display]) -> anyhow::Result<()> {
+        let path = self.folder().join("config.yml");
+        let places: Vec<_> = places.iter().map(|place| format!("\"{place}\"")).collect();
+        let mut lines: Vec<String> = Vec::new();
+        for line in std::fs::read_to_string(&path)?.lines() {
+            lines.push(match line.starts_with(":crl_publish:") {
+                true => format!(":crl_publish: [{}]", places.join(", ")),
+                false => line.to_owned(),
+            });
+        }
+        std::fs::write(&path, lines.join("\n") + "\n")?;
+        Ok(())
     }
 
     /// What `list_cert --format json` says of every certificate.

@@ -180,6 +180,27 @@ impl TlsClient {
         Ok(stream)
     }
 
+    /// Connects for HTTP/2 (RFC 9113 §3.2).
+    ///
+    /// # Errors
+    ///
+    /// Of the stream, or when another protocol was agreed on.
+    pub async fn connect_http2(
+        &self,
+        address: SocketAddr,
+    ) -> anyhow::Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tcp = tokio::net::TcpStream::connect(address).await?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector
+            .connect(ServerName::try_from(SERVER_NAME)?, tcp)
+            .await?;
+        let agreed = stream.get_ref().1.alpn_protocol();
+        anyhow::ensure!(agreed == Some(b"h2"), "{agreed:?}");
+        Ok(stream)
+    }
+
     /// Connects, sends a request as it stands and tells what came of it.
     pub fn send(&self, address: SocketAddr, request: &[u8]) -> Answer {
         let answer = self

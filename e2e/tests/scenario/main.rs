@@ -14,3 +14,4 @@ mod register;
 mod reload;
 mod revocation;
 mod streams;
+mod under_load;

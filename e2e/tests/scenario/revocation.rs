@@ -162,16 +162,7 @@ fn the_tool_publishes_where_the_gateway_looks() -> anyhow::Result<()> {
     let lost = site.client("lost")?;
     let conf = site.conf()?;
     let watched = site.conf_dir().join("ca.crl");
-    let config = site.ca.folder().join("config.yml");
-    let text = std::fs::read_to_string(&config)?;
-    let published: String = text
-        .lines()
-        .map(|line| match line.starts_with(":crl_publish:") {
-            true => format!(":crl_publish: [\"{}\"]\n", watched.display()),
-            false => format!("{line}\n"),
-        })
-        .collect();
-    std::fs::write(&config, published)?;
+    site.ca.publish_to(&[watched.display()])?;
     let gateway = conf.start()?;
     let client = TlsClient::new(&lost.ca(), Version::Tls13, Some(Identity::of(&lost)?))?;
     let mut open = client.connect(gateway.address)?;
