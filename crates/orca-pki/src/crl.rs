@@ -173,16 +173,32 @@ impl<'a> UnverifiedCrl<'a> {
         &self.issuer
     }
 
-    /// The index, once the signature is known to be one of `authorities`; the name counts too, so
-    /// that a key with two names does not revoke under the wrong one.
+    /// cRLNumber it claims to have.
+    pub fn number(&self) -> ListNumber {
+        self.number
+    }
+
+    /// The index, once the signature is known to be one of `authorities`.
     ///
     /// # Errors
-    /// [`CrlError::UnknownIssuer`] where no authority has that name, [`CrlError::BadSignature`]
-    /// where none of that name signed it, [`CrlError::NotAnIssuer`], or damaged entries.
+    /// See [`Self::signer`], or damaged entries.
     pub fn verify<'c>(
         &self,
         authorities: impl IntoIterator<Item = &'c Certificate>,
     ) -> Result<Crl, CrlError> {
+        self.index(self.signer(authorities)?.key_id())
+    }
+
+    /// Which of `authorities` signed it; the entries are not looked at. The name counts too, so that
+    /// a key with two names does not revoke under the wrong one.
+    ///
+    /// # Errors
+    /// [`CrlError::UnknownIssuer`] where no authority has that name, [`CrlError::BadSignature`]
+    /// where none of that name signed it, [`CrlError::NotAnIssuer`].
+    pub fn signer<'c>(
+        &self,
+        authorities: impl IntoIterator<Item = &'c Certificate>,
+    ) -> Result<&'c Certificate, CrlError> {
         let mut failure = CrlError::UnknownIssuer;
         for authority in authorities {
             if authority.subject() != self.issuer {
@@ -199,7 +215,7 @@ impl<'a> UnverifiedCrl<'a> {
             } else if authority.key_usage().is_some_and(|usage| !usage.crl_sign()) {
                 failure = CrlError::NotAnIssuer;
             } else {
-                return self.index(authority.key_id());
+                return Ok(authority);
             }
         }
         Err(failure)
