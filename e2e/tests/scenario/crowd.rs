@@ -166,7 +166,11 @@ fn cut_revocation(
 }
 
 /// Runs the tool and kills it after a while; what it printed, if it was done by then.
-fn run_until(ca: &Catool, words: &[&str], after: Duration) -> anyhow::Result<Option<String>> {
+pub(crate) fn run_until(
+    ca: &Catool,
+    words: &[&str],
+    after: Duration,
+) -> anyhow::Result<Option<String>> {
     let mut child =
         ca.program(words.iter().copied())?
             .spawn(Stdio::null(), Stdio::piped(), Stdio::null())?;
@@ -264,21 +268,21 @@ fn every_certificate_can_be_exported(ca: &Catool, ledger: &Ledger) -> anyhow::Re
     Ok(())
 }
 
-fn duration<T>(call: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
+pub(crate) fn duration<T>(call: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     call()?;
     Ok(begun.elapsed())
 }
 
 /// A sequence that is the same in every run (xorshift).
-struct Dice(u32);
+pub(crate) struct Dice(pub(crate) u32);
 
 impl Dice {
-    fn within(&mut self, usual: Duration) -> Duration {
+    pub(crate) fn within(&mut self, usual: Duration) -> Duration {
         usual.mul_f64(2.0 * f64::from(self.roll(1000)) / 1000.0)
     }
 
-    fn roll(&mut self, sides: u32) -> u32 {
+    pub(crate) fn roll(&mut self, sides: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;

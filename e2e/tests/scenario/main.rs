@@ -7,6 +7,7 @@ mod expiry;
 mod faults;
 mod first_start;
 mod hygiene;
+mod killed;
 mod login;
 mod operations;
 mod refusals;
