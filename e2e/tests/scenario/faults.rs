@@ -354,13 +354,16 @@ fn a_configuration_that_cannot_be_read() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
     Ok(())
 }
 
 /// A copy of a program where a user without rights can start it.
-fn somewhere_everybody_reads(site: &Site, program: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn somewhere_everybody_reads(
+    site: &Site,
+    program: &Path,
+) -> anyhow::Result<std::path::PathBuf> {
     let copy = site.path("program");
     std::fs::copy(program, &copy)?;
     set_mode(&copy, 0o755)?;

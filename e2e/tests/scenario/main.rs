@@ -6,6 +6,7 @@ mod crowd;
 mod expiry;
 mod faults;
 mod first_start;
+mod guide;
 mod hygiene;
 mod killed;
 mod login;
