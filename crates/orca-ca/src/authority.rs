@@ -21,16 +21,16 @@ use crate::custody::{Custody, SealContext, random};
 use crate::delivery::{self, Draft, Existing};
 use crate::error::Error;
 use crate::place::{CA_KEY, CONFIG, Place, REGISTER, SEALING_KEY, Standing};
-use crate::publication;
 use crate::record::{
     AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site, Standing as RecordStanding,
 };
 use crate::store::{RevocationOrder, SqliteStore, Store};
 
 mod order;
+mod publishing;
 
 pub use order::{
-    CA_DAYS, CrlAge, Delivery, InitOrder, IssueOrder, Issued, Revoked, Selection, Several,
+    CA_DAYS, CrlAge, CrlIssue, Delivery, InitOrder, IssueOrder, Issued, Revoked, Selection, Several,
 };
 
 /// A CA that is open for work.
@@ -95,13 +95,13 @@ impl Authority {
         delivery::give_to(staging.path(), place.owner)?;
         move_into_place(&staging, &place)?;
 
-        let authority = Self::open(place)?;
-        authority.publish(Vec::new())?;
+        let mut authority = Self::open(place)?;
+        authority.publish(Vec::new(), now)?;
         Ok(authority)
     }
 
     /// Opens the CA of a place. Files of the CRL that lag behind the register are not touched
-    /// here, see [`Self::repair`].
+    /// here, see [`Self::mend`].
     ///
     /// # Errors
     /// Configuration, register or keys cannot be used.
@@ -124,19 +124,6 @@ impl Authority {
             store,
             ca,
         })
-    }
-
-    /// Mends what killed commands left: removes their drafts, and brings CRL files up that lag
-    /// behind the register.
-    ///
-    /// # Errors
-    /// A CRL file cannot be written.
-    pub fn repair(&self, now: Timestamp) -> Result<(), Error> {
-        delivery::sweep(&self.config.certs_dir, now);
-        if publication::lags(&self.config, &self.store, &self.site)? {
-            self.publish(Vec::new())?;
-        }
-        Ok(())
     }
 
     /// Issues a certificate and writes its zip.
@@ -276,9 +263,12 @@ impl Authority {
             drop_expired_before: self.drop_expired_before(now)?,
         };
         let period = crl_period(&self.ca, self.config.crl_validity, now)?;
-        let mut sign = crl_signer(&self.ca, &ca_key, period);
-        let crl = self.store.revoke(&self.site, &order, &mut sign)?;
-        self.publish(serials.clone())?;
+        let crl = self.store.revoke(
+            &self.site,
+            &order,
+            &mut crl_signer(&self.ca, &ca_key, period),
+        )?;
+        self.publish(serials.clone(), now)?;
         let delivery = match self.config.crl_publish.is_empty() {
             true => Delivery::Nowhere,
             false => Delivery::Published,
@@ -288,33 +278,6 @@ impl Authority {
             crl: crl.number,
             delivery,
         })
-    }
-
-    /// Signs a CRL one number higher and publishes it.
-    ///
-    /// # Errors
-    /// The CRL could not be made, or [`Error::CrlNotPublished`].
-    pub fn issue_crl(
-        &mut self,
-        days: Option<u32>,
-        age: CrlAge,
-        now: Timestamp,
-    ) -> Result<CertificateRevocationList, Error> {
-        // One that is dated ahead was made under a wrong clock: it is no reason to wait.
-        if let CrlAge::OlderThan(seconds) = age
-            && let Some(newest) = self.store.newest_crl(&self.site)?
-            && (-DAY..=seconds).contains(&(now.as_second() - newest.this_update.as_second()))
-        {
-            self.publish(Vec::new())?;
-            return Ok(newest);
-        }
-        let ca_key = self.custody.ca_key(&self.ca)?;
-        let period = crl_period(&self.ca, days.unwrap_or(self.config.crl_validity), now)?;
-        let mut sign = crl_signer(&self.ca, &ca_key, period);
-        let floor = self.drop_expired_before(now)?;
-        let crl = self.store.issue_crl(&self.site, now, floor, &mut sign)?;
-        self.publish(Vec::new())?;
-        Ok(crl)
     }
 
     /// Files of this CA that other users of the machine could read.
@@ -425,40 +388,12 @@ impl Authority {
         draft.publish(&zip_name(&bundle.base_name), &content, 0o600, existing)
     }
 
-    fn publish(&self, revoked: Vec<SerialNumber>) -> Result<(), Error> {
-        let published = publication::publish(&self.place, &self.config, &self.store, &self.site);
-        let failures = match published {
-            Ok(failures) => failures,
-            // What is revoked stays revoked, whatever happens to the lock file.
-            Err(error) => {
-                use orca_messages::Localize as _;
-                let target = self.place.folder().display().to_string();
-                vec![crate::error::PublishFailure {
-                    target,
-                    cause: error.message(),
-                }]
-            }
-        };
-        match failures.is_empty() {
-            true => Ok(()),
-            false => Err(Error::CrlNotPublished { failures, revoked }),
-        }
-    }
-
     fn seal_context<'a>(&'a self, certificate: &'a Certificate) -> SealContext<'a> {
         SealContext {
             site: &self.site,
             serial: certificate.serial(),
             fingerprint: certificate.fingerprint(),
         }
-    }
-
-    /// Expired entries stay for one CRL period more, counted from the list before: a clock that is
-    /// wrong once must not make a revoked certificate good again.
-    fn drop_expired_before(&self, now: Timestamp) -> Result<Timestamp, Error> {
-        let newest = self.store.newest_crl(&self.site)?;
-        let trusted = newest.map_or(now, |crl| crl.this_update.min(now));
-        Ok(shift(trusted, -i64::from(self.config.crl_validity) * DAY))
     }
 }
 

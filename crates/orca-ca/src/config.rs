@@ -11,6 +11,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use crate::error::Error;
 use crate::place::{Place, REGISTER};
+use crate::publication::GatewayAddress;
 
 /// Longest validity that can be configured, in days: a century.
 pub const MOST_DAYS: u32 = 36_525;
@@ -21,7 +22,7 @@ pub enum PublishTarget {
     /// A file, mode 0644.
     File(PathBuf),
     /// A gateway, `https://HOST:PORT`.
-    Gateway(String),
+    Gateway(GatewayAddress),
 }
 
 /// The configuration of a CA.
@@ -407,8 +408,8 @@ fn publish_list(node: &MarkedYaml<'_>, place: &Place) -> Option<Vec<PublishTarge
             .iter()
             .map(|entry| {
                 let text = scalar_text(entry)?;
-                if text.starts_with("https://") {
-                    Some(PublishTarget::Gateway(text))
+                if let Ok(address) = text.parse() {
+                    Some(PublishTarget::Gateway(address))
                 } else if text.contains("://") || text.trim().is_empty() {
                     None
                 } else {
@@ -550,7 +551,7 @@ mod tests {
             config.crl_publish,
             [
                 PublishTarget::File("/home/hana/x/ca.crl".into()),
-                PublishTarget::Gateway("https://192.168.1.100:8000".into())
+                PublishTarget::Gateway("https://192.168.1.100:8000".parse().unwrap())
             ]
         );
         assert!(Config::parse("", &place()).is_ok());
@@ -571,6 +572,14 @@ mod tests {
         assert_eq!(problem(":country: Japan\n"), (1, "config-type"));
         assert_eq!(problem("\n:organization: a/b\n"), (2, "config-type"));
         assert_eq!(problem(":keep_private_keys: maybe\n"), (1, "config-type"));
+        for entry in [
+            "http://192.168.1.100:8000",
+            "https://server:8000/crl",
+            "https://a b",
+        ] {
+            let list = format!(":crl_publish: ['{entry}']\n");
+            assert_eq!(problem(&list), (1, "config-type"), "{entry}");
+        }
         assert_eq!(
             problem(":database: postgres://x/y\n"),
             (1, "database-not-supported")

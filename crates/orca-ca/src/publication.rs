@@ -1,20 +1,56 @@
-//! Putting the newest CRL where readers look for it.
+//! Putting the newest CRL where readers look for it: files here, gateways elsewhere.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use orca_messages::text;
-use orca_pki::revocation::CertificateRevocationList;
+use jiff::Timestamp;
+use orca_pki::certificate::Certificate;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber};
 
 use crate::config::{Config, PublishTarget};
 use crate::delivery;
 use crate::error::{Error, PublishFailure, io_message};
 use crate::place::{PUBLISH_LOCK, Place};
-use crate::record::Site;
+use crate::record::{DeliveryRecord, Site};
 use crate::store::Store;
+
+mod address;
+mod courier;
+mod failure;
+mod push;
+
+pub use address::{GatewayAddress, NoGatewayAddress};
+pub use courier::Effort;
+pub use failure::PushFailure;
+
+use push::Parcel;
 
 /// Mode of a published CRL: it is public, the gateway reads it as another user.
 const MODE: u32 = 0o644;
+/// How often a list that became old on its way is followed by the newer one.
+const ROUNDS: usize = 5;
+
+/// Which gateways a CRL is sent to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience {
+    /// All of them, whatever the register says they have.
+    Everybody,
+    /// Those that have not got it yet.
+    Laggards,
+}
+
+/// What publication works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Office<'a> {
+    /// Where the CA lives.
+    pub place: &'a Place,
+    /// Where its CRL goes.
+    pub config: &'a Config,
+    /// Whose CRL it is.
+    pub site: &'a Site,
+    /// Who signed it.
+    pub ca: &'a Certificate,
+}
 
 /// `ca.crl` in the folder of the zips.
 pub fn main_file(config: &Config) -> PathBuf {
@@ -27,35 +63,200 @@ pub fn main_file(config: &Config) -> PathBuf {
 /// # Errors
 /// The register cannot be read. A place that cannot be written is no error here but a
 /// [`PublishFailure`].
-pub fn publish(
-    place: &Place,
-    config: &Config,
-    store: &impl Store,
-    site: &Site,
-) -> Result<Vec<PublishFailure>, Error> {
+pub fn publish(office: Office<'_>, store: &impl Store) -> Result<Vec<PublishFailure>, Error> {
+    let Office { place, config, .. } = office;
     let _lock = lock(place)?;
-    let Some(crl) = store.newest_crl(site)? else {
+    let Some(crl) = store.newest_crl(office.site)? else {
         return Ok(Vec::new());
     };
-    let mut failures = Vec::new();
     if let Err(error) = delivery::make_folder(&config.certs_dir, place.owner) {
-        failures.push(failure(&config.certs_dir, &error));
-        return Ok(failures);
+        return Ok(vec![failure(&config.certs_dir, &error)]);
     }
-    failures.extend(bring_up(place, &main_file(config), &crl));
-    for target in &config.crl_publish {
-        match target {
-            PublishTarget::File(path) => failures.extend(bring_up(place, path, &crl)),
-            PublishTarget::Gateway(address) => failures.push(PublishFailure {
-                target: address.clone(),
-                cause: text!(
-                    "ゲートウェイへの送信には、この版はまだ対応していません",
-                    "this version cannot send a CRL to a gateway yet"
-                ),
-            }),
+    let failures = files(config).into_iter();
+    Ok(failures
+        .filter_map(|path| bring_up(place, &path, &crl))
+        .collect())
+}
+
+/// Sends the newest CRL of the register to gateways and writes down what came of it. Without a
+/// lock: a gateway that hangs keeps no other command waiting, and none takes a lower number.
+///
+/// # Errors
+/// The register cannot be read or written. A gateway that does not take it is no error here but a
+/// [`PublishFailure`].
+pub fn send(
+    office: Office<'_>,
+    store: &mut impl Store,
+    audience: Audience,
+    effort: Effort,
+    now: Timestamp,
+) -> Result<Vec<PublishFailure>, Error> {
+    let mut failures = Vec::new();
+    for round in 0..ROUNDS {
+        let Some(crl) = store.newest_crl(office.site)? else {
+            break;
+        };
+        let audience = if round == 0 {
+            audience
+        } else {
+            Audience::Laggards
+        };
+        let gateways = audience.of(office.config, &store.deliveries(office.site)?, crl.number);
+        if gateways.is_empty() {
+            break;
+        }
+        failures = round_of(office, store, &crl, &gateways, effort, now)?;
+        // Another command may have made a newer one meanwhile, and met the same gateways.
+        let newest = store.newest_crl(office.site)?;
+        if newest.is_none_or(|newest| newest.number == crl.number) {
+            break;
         }
     }
     Ok(failures)
+}
+
+fn round_of(
+    office: Office<'_>,
+    store: &mut impl Store,
+    crl: &CertificateRevocationList,
+    gateways: &[GatewayAddress],
+    effort: Effort,
+    now: Timestamp,
+) -> Result<Vec<PublishFailure>, Error> {
+    let results = match Parcel::new(office.ca, crl, now) {
+        Ok(parcel) => courier::deliver(gateways, parcel, effort),
+        Err(failure) => vec![Err(failure); gateways.len()],
+    };
+    let mut failures = Vec::new();
+    for (gateway, result) in gateways.iter().zip(results) {
+        let target = gateway.to_string();
+        match result {
+            Ok(()) => store.delivered(office.site, &target, crl.number, now)?,
+            Err(failure) => {
+                store.not_delivered(office.site, &target, &failure.to_record(), now)?;
+                let cause = failure.text();
+                failures.push(PublishFailure { target, cause });
+            }
+        }
+    }
+    Ok(failures)
+}
+
+impl Audience {
+    fn of(
+        self,
+        config: &Config,
+        records: &[DeliveryRecord],
+        newest: CrlNumber,
+    ) -> Vec<GatewayAddress> {
+        let all = gateways(config).into_iter();
+        match self {
+            Self::Everybody => all.collect(),
+            Self::Laggards => all
+                .filter(|gateway| !has(records, gateway, newest))
+                .collect(),
+        }
+    }
+}
+
+/// Whether it took this list and nothing went wrong since.
+fn has(records: &[DeliveryRecord], gateway: &GatewayAddress, newest: CrlNumber) -> bool {
+    let name = gateway.to_string();
+    let record = records.iter().find(|record| record.gateway == name);
+    record.is_some_and(|record| {
+        record.failure.is_none() && record.number.is_some_and(|(number, _)| number >= newest)
+    })
+}
+
+/// One place of a CRL and how it stands there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlaceReport {
+    /// File or address.
+    pub place: String,
+    /// What it is.
+    pub kind: PlaceKind,
+    /// The number it has, where that is known.
+    pub number: Option<u64>,
+    /// Since when a gateway has it.
+    pub since: Option<Timestamp>,
+    /// Whether that is the newest.
+    pub current: bool,
+    /// Why a gateway has not got the newest.
+    pub failure: Option<PushFailure>,
+}
+
+/// Kind of a place of a CRL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlaceKind {
+    /// A file on this machine.
+    File,
+    /// A gateway.
+    Gateway,
+}
+
+/// How the newest CRL stands in all places: files are looked at, of gateways the register tells.
+///
+/// # Errors
+/// The register cannot be read.
+pub fn survey(office: Office<'_>, store: &impl Store) -> Result<Vec<PlaceReport>, Error> {
+    let Some(newest) = store.newest_crl(office.site)? else {
+        return Ok(Vec::new());
+    };
+    let pem = newest.to_pem();
+    let records = store.deliveries(office.site)?;
+    let files = files(office.config).into_iter().map(|path| PlaceReport {
+        number: number_in(&path, office.ca),
+        current: is_current(&path, &pem),
+        place: path.display().to_string(),
+        kind: PlaceKind::File,
+        since: None,
+        failure: None,
+    });
+    let gateways = gateways(office.config).into_iter().map(|gateway| {
+        let place = gateway.to_string();
+        let current = has(&records, &gateway, newest.number);
+        let record = records.iter().find(|record| record.gateway == place);
+        let number = record.and_then(|record| record.number);
+        let failure = record.and_then(|record| record.failure.as_deref());
+        PlaceReport {
+            place,
+            kind: PlaceKind::Gateway,
+            number: number.map(|(number, _)| number.0),
+            since: number.map(|(_, at)| at),
+            current,
+            failure: failure.map(PushFailure::from_record),
+        }
+    });
+    Ok(files.chain(gateways).collect())
+}
+
+fn number_in(path: &Path, ca: &Certificate) -> Option<u64> {
+    let file = fs::read(path).ok()?;
+    let list = orca_pki::crl::split(&file).ok()?.into_iter().next()?;
+    let list = orca_pki::crl::UnverifiedCrl::from_der(&list).ok()?;
+    list.verify([ca]).ok()?.number().to_string().parse().ok()
+}
+
+/// Every file the CRL goes to, the one beside the zips first.
+fn files(config: &Config) -> Vec<PathBuf> {
+    let others = config.crl_publish.iter().filter_map(|target| match target {
+        PublishTarget::File(path) => Some(path.clone()),
+        PublishTarget::Gateway(_) => None,
+    });
+    std::iter::once(main_file(config)).chain(others).collect()
+}
+
+/// Every gateway once.
+fn gateways(config: &Config) -> Vec<GatewayAddress> {
+    let mut gateways = Vec::new();
+    for target in &config.crl_publish {
+        if let PublishTarget::Gateway(address) = target
+            && !gateways.contains(address)
+        {
+            gateways.push(address.clone());
+        }
+    }
+    gateways
 }
 
 /// Whether some file is missing or older than the register: the sign of a command that was killed.
@@ -67,13 +268,7 @@ pub fn lags(config: &Config, store: &impl Store, site: &Site) -> Result<bool, Er
         return Ok(false);
     };
     let pem = crl.to_pem();
-    let files = config.crl_publish.iter().filter_map(|target| match target {
-        PublishTarget::File(path) => Some(path.clone()),
-        PublishTarget::Gateway(_) => None,
-    });
-    Ok(std::iter::once(main_file(config))
-        .chain(files)
-        .any(|path| !is_current(&path, &pem)))
+    Ok(files(config).iter().any(|path| !is_current(path, &pem)))
 }
 
 fn is_current(path: &Path, pem: &str) -> bool {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use orca_pki::certificate::{Certificate, Fingerprint};
 use orca_pki::profile::CertificateProfile;
-use orca_pki::revocation::RevocationReason;
+use orca_pki::revocation::{CrlNumber, RevocationReason};
 use orca_pki::serial::SerialNumber;
 
 /// One clinic with its own authority; part of every key of the store.
@@ -147,4 +147,17 @@ impl AuditEvent {
             Self::CrlIssued => "crl",
         }
     }
+}
+
+/// What a gateway has got.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeliveryRecord {
+    /// Its address, as publication writes it.
+    pub gateway: String,
+    /// The highest CRL number it took, and when.
+    pub number: Option<(CrlNumber, Timestamp)>,
+    /// When the last attempt failed, if none succeeded since.
+    pub failed_at: Option<Timestamp>,
+    /// Why, as publication writes it.
+    pub failure: Option<String>,
 }

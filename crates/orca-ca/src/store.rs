@@ -10,7 +10,7 @@ use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReaso
 use orca_pki::serial::SerialNumber;
 
 use crate::error::Error;
-use crate::record::{AuditEvent, CertificateRecord, Reservation, Site};
+use crate::record::{AuditEvent, CertificateRecord, DeliveryRecord, Reservation, Site};
 
 mod sqlite;
 
@@ -137,6 +137,36 @@ pub trait Store {
     /// # Errors
     /// The register cannot be read.
     fn newest_crl(&self, site: &Site) -> Result<Option<CertificateRevocationList>, Error>;
+
+    /// What every gateway has got that a CRL was ever sent to.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    fn deliveries(&self, site: &Site) -> Result<Vec<DeliveryRecord>, Error>;
+
+    /// Notes that a gateway has this number; a lower one changes nothing but the trouble before.
+    ///
+    /// # Errors
+    /// The register cannot be written.
+    fn delivered(
+        &mut self,
+        site: &Site,
+        gateway: &str,
+        number: CrlNumber,
+        at: Timestamp,
+    ) -> Result<(), Error>;
+
+    /// Notes that a gateway did not take a CRL, and why.
+    ///
+    /// # Errors
+    /// The register cannot be written.
+    fn not_delivered(
+        &mut self,
+        site: &Site,
+        gateway: &str,
+        failure: &str,
+        at: Timestamp,
+    ) -> Result<(), Error>;
 
     /// Writes an event down.
     ///

@@ -390,3 +390,70 @@ fn a_register_of_a_newer_version_and_a_foreign_file_are_refused() {
     assert!(matches!(SqliteStore::open(&missing), Err(Error::Io { .. })));
     assert!(!missing.exists(), "a missing register is not made");
 }
+
+#[test]
+fn what_a_gateway_has_got_never_goes_back() {
+    let site = Site1::new();
+    let gateway = "https://192.168.1.100:8000";
+    let state = || {
+        let rows = site.store().deliveries(&site.site).unwrap();
+        assert!(rows.len() <= 1);
+        rows.into_iter().next()
+    };
+    let deliver = |number, day| {
+        let at = shift(now(), day * DAY);
+        site.store()
+            .delivered(&site.site, gateway, CrlNumber(number), at)
+            .unwrap();
+    };
+    assert_eq!(state(), None);
+    site.store()
+        .not_delivered(&site.site, gateway, "refused", now())
+        .unwrap();
+    let row = state().unwrap();
+    assert_eq!((row.number, row.failed_at), (None, Some(now())));
+    assert_eq!(row.failure.as_deref(), Some("refused"));
+    deliver(7, 1);
+    let seventh = Some((CrlNumber(7), shift(now(), DAY)));
+    let row = state().unwrap();
+    assert_eq!(
+        (row.gateway.as_str(), row.number, row.failure),
+        (gateway, seventh, None)
+    );
+    // Two commands may report in the other order.
+    deliver(6, 2);
+    assert_eq!(state().unwrap().number, seventh);
+    site.store()
+        .not_delivered(&site.site, gateway, "timed-out", now())
+        .unwrap();
+    let row = state().unwrap();
+    assert_eq!(
+        (row.number, row.failure.as_deref()),
+        (seventh, Some("timed-out"))
+    );
+}
+
+#[test]
+fn a_register_of_the_first_version_is_brought_up() {
+    let site = Site1::new();
+    let path = register(site.folder.path());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch("DROP TABLE delivery; PRAGMA user_version = 1")
+        .unwrap();
+    let barrier = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                barrier.wait();
+                let rows = site.store().deliveries(&site.site).unwrap();
+                assert_eq!(rows, []);
+            });
+        }
+    });
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+    assert!(site.store().authority(&site.site).unwrap().is_some());
+}

@@ -40,6 +40,7 @@ pub(crate) enum Command {
     RevokeCert(RevokeArgs),
     IssueCrl(CrlArgs),
     ListCert(ListArgs),
+    PublishCrl(Format),
     /// `--help` or `--version`: text for standard output.
     Show(String),
 }
@@ -147,6 +148,7 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         Some(("revoke_cert", m)) => Command::RevokeCert(revoke(m)?),
         Some(("issue_crl", m)) => Command::IssueCrl(crl(m)?),
         Some(("list_cert", m)) => Command::ListCert(list(m)?),
+        Some(("publish_crl", m)) => Command::PublishCrl(format(m)),
         Some((other, _)) => {
             let what = other.to_owned();
             return Err(UsageError::Argument {
@@ -310,11 +312,6 @@ fn crl(m: &ArgMatches) -> Result<CrlArgs, UsageError> {
 }
 
 fn list(m: &ArgMatches) -> Result<ListArgs, UsageError> {
-    let format = match one(m, "format") {
-        Some("csv") => Format::Csv,
-        Some("json") => Format::Json,
-        _ => Format::Table,
-    };
     let profile = match one(m, "profile") {
         Some("server") => Some(CertificateProfile::Server),
         Some("client") => Some(CertificateProfile::Client),
@@ -329,8 +326,16 @@ fn list(m: &ArgMatches) -> Result<ListArgs, UsageError> {
         status,
         profile,
         expiring,
-        format,
+        format: format(m),
     })
+}
+
+fn format(m: &ArgMatches) -> Format {
+    match one(m, "format") {
+        Some("csv") => Format::Csv,
+        Some("json") => Format::Json,
+        _ => Format::Table,
+    }
 }
 
 fn selection(m: &ArgMatches, several: Several) -> Result<Selection, UsageError> {

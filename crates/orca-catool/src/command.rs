@@ -15,6 +15,7 @@ pub(crate) mod issue_client_cert;
 pub(crate) mod issue_crl;
 pub(crate) mod issue_server_cert;
 pub(crate) mod list_cert;
+pub(crate) mod publish_crl;
 pub(crate) mod revoke_cert;
 
 /// Serials as they are typed after a subcommand.

@@ -27,6 +27,7 @@ pub(crate) const SUBCOMMANDS: &str = "  specify subcommand
   newer subcommands
 
   init
+  publish_crl
 ";
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use orca_messages::{Lang, Localize};
 
 use crate::args::{Command, Invocation};
 use crate::session::{Failure, Session, StreamError};
+use crate::upkeep::Upkeep;
 
 mod args;
 mod command;
 mod interface;
 mod session;
+mod upkeep;
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
@@ -77,15 +79,26 @@ fn run(
         return Ok(0);
     }
     let (mut authority, initialized) = match place.standing()? {
-        Standing::Authority => {
-            let authority = open(place, session)?;
-            repair(&authority, &call.command, session, now)?;
-            (authority, false)
-        }
+        Standing::Authority => (open(place, session)?, false),
         Standing::Vacant => (command::init::ask(place, session, now)?, true),
     };
-    let authority = &mut authority;
-    match call.command {
+    let upkeep = Upkeep::of(&call.command);
+    upkeep.before(&mut authority, session, now)?;
+    let code = execute(call.command, &mut authority, initialized, session, now);
+    // Where standard error is gone the upkeep has nobody to tell, and the command counts.
+    upkeep.after(&mut authority, session, now).ok();
+    code
+}
+
+/// Runs one subcommand of a CA; the exit code where it did not fail.
+fn execute(
+    command: Command,
+    authority: &mut Authority,
+    initialized: bool,
+    session: &mut Session<'_>,
+    now: Timestamp,
+) -> Result<u8, Failure> {
+    match command {
         Command::Overview => {
             write!(session.output, "{}", interface::SUBCOMMANDS)?;
             return Ok(if initialized { 0 } else { 2 });
@@ -100,6 +113,9 @@ fn run(
         Command::RevokeCert(args) => command::revoke_cert::run(authority, args, session, now)?,
         Command::IssueCrl(args) => command::issue_crl::run(authority, args, session, now)?,
         Command::ListCert(args) => command::list_cert::run(authority, args, session, now)?,
+        Command::PublishCrl(format) => {
+            command::publish_crl::run(authority, format, session, now)?;
+        }
         Command::Init(_) | Command::Show(_) => {}
     }
     Ok(0)
@@ -111,22 +127,6 @@ fn open(place: Place, session: &mut Session<'_>) -> Result<Authority, Failure> {
         command::warn_exposed(&path, session)?;
     }
     Ok(authority)
-}
-
-/// Mends what a killed command left behind. What publishes anyway tells of a failure itself.
-fn repair(
-    authority: &Authority,
-    command: &Command,
-    session: &mut Session<'_>,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    if matches!(command, Command::RevokeCert(_) | Command::IssueCrl(_)) {
-        return Ok(());
-    }
-    if let Err(error) = authority.repair(now) {
-        session.warn(error.id(), error.message(), error.remedy())?;
-    }
-    Ok(())
 }
 
 #[expect(

@@ -77,8 +77,12 @@ impl Session<'_> {
 
     /// Warns on standard error: what and what to do.
     pub(crate) fn warn(&mut self, id: &'static str, message: Text, remedy: Text) -> io::Result<()> {
-        let finding = Finding::warning(id, message, remedy);
-        writeln!(self.messages, "{}", render::finding(&finding, self.lang))
+        self.find(&Finding::warning(id, message, remedy))
+    }
+
+    /// Tells a finding on standard error.
+    pub(crate) fn find(&mut self, finding: &Finding) -> io::Result<()> {
+        writeln!(self.messages, "{}", render::finding(finding, self.lang))
     }
 
     /// Reports an error on standard error.

@@ -7,7 +7,7 @@ use orca_pki::key::KeyAlgorithm;
 use orca_pki::lint::Advice;
 use orca_pki::name::CommonName;
 use orca_pki::profile::NameConstraints;
-use orca_pki::revocation::CrlNumber;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber};
 use orca_pki::serial::SerialNumber;
 
 use crate::store::NamePolicy;
@@ -121,4 +121,22 @@ pub enum CrlAge {
     Any,
     /// If the newest is older than so many seconds.
     OlderThan(i64),
+}
+
+/// What `issue_crl` came to.
+#[derive(Clone, Debug)]
+pub enum CrlIssue {
+    /// A new list.
+    Made(CertificateRevocationList),
+    /// The newest is young enough.
+    Kept(CertificateRevocationList),
+}
+
+impl CrlIssue {
+    /// The newest list.
+    pub fn newest(&self) -> &CertificateRevocationList {
+        match self {
+            Self::Made(crl) | Self::Kept(crl) => crl,
+        }
+    }
 }

@@ -210,8 +210,8 @@ impl Localize for Error {
                 )
             }
             Self::CrlNotPublished { .. } => text!(
-                "原因を取り除いてから orca-catool issue_crl を実行してください。それまでゲートウェイには古いCRLが残ります。",
-                "remove the cause, then run orca-catool issue_crl; until then gateways keep the older CRL"
+                "原因を取り除いてから orca-catool publish_crl を実行してください(issue_crl でも配り直されます)。それまでその場所には古いCRLが残ります。",
+                "remove the cause, then run orca-catool publish_crl (issue_crl does it too); until then that place keeps the older CRL"
             ),
             Self::DeliveryFailed {
                 serial, kept: true, ..
@@ -315,13 +315,13 @@ fn not_published(failures: &[PublishFailure], revoked: &[SerialNumber]) -> Text 
     let (ja, en) = (each(Lang::Ja), each(Lang::En));
     if revoked.is_empty() {
         return text!(
-            "CRLは作成されましたが、次の場所に書き出せませんでした: {ja}",
+            "CRLは作成されましたが、次の場所に届けられませんでした: {ja}",
             "the CRL was made but could not be published: {en}"
         );
     }
     let list = list(revoked);
     text!(
-        "証明書 {list} は破棄(失効)されました。ただしCRLを次の場所に書き出せませんでした: {ja}",
+        "証明書 {list} は破棄(失効)されました。ただしCRLを次の場所に届けられませんでした: {ja}",
         "certificate {list} IS revoked, but the CRL could not be published: {en}"
     )
 }

@@ -14,8 +14,9 @@ use rusqlite::{
 
 use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store};
 use crate::error::Error;
-use crate::record::{AuditEvent, CertificateRecord, Reservation, Site};
+use crate::record::{AuditEvent, CertificateRecord, DeliveryRecord, Reservation, Site};
 
+mod deliveries;
 mod rows;
 
 use rows::{COLUMNS, from_integer, moment, record, revoked_entry, to_integer};
@@ -23,7 +24,12 @@ use rows::{COLUMNS, from_integer, moment, record, revoked_entry, to_integer};
 /// `PRAGMA application_id` of our registers: "ORCA".
 const APPLICATION_ID: i64 = 0x4f52_4341;
 /// `PRAGMA user_version` of the newest schema.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = MIGRATIONS.len() as i64;
+/// From each version to the next; a new register takes all of them.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_register.sql"),
+    include_str!("migrations/0002_delivery.sql"),
+];
 /// How long a process waits for another's transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,12 +46,9 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be written.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let store = Self::connect(path)?;
-        store.run(|connection| {
-            connection.execute_batch(include_str!("migrations/0001_register.sql"))?;
-            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-            connection.pragma_update(None, "user_version", SCHEMA)
-        })?;
+        let mut store = Self::connect(path)?;
+        store.run(|connection| connection.pragma_update(None, "application_id", APPLICATION_ID))?;
+        store.migrate()?;
         Ok(store)
     }
 
@@ -54,10 +57,10 @@ impl SqliteStore {
     /// # Errors
     /// The file is missing, is no register, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let store = Self::connect(path)?;
+        let mut store = Self::connect(path)?;
         let (id, version): (i64, i64) = store.run(|connection| {
-            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-            Ok((pragma("application_id")?, pragma("user_version")?))
+            let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            Ok((id, version(connection)?))
         })?;
         if id != APPLICATION_ID {
             return Err(store.unreadable("not a register of orca-catool"));
@@ -68,7 +71,30 @@ impl SqliteStore {
                 version,
             });
         }
-        Ok(store)
+        match store.migrate() {
+            // What can only be read, can be read as it is.
+            Ok(()) | Err(Error::Io { .. }) => Ok(store),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings the schema up to [`SCHEMA`], one step a transaction.
+    fn migrate(&mut self) -> Result<(), Error> {
+        while self.run(version)? < SCHEMA {
+            self.transaction(|work| {
+                work.run(|transaction| {
+                    // Another process may have been quicker.
+                    let from = version(transaction)?;
+                    let step = usize::try_from(from)
+                        .ok()
+                        .and_then(|from| MIGRATIONS.get(from));
+                    let Some(step) = step else { return Ok(()) };
+                    transaction.execute_batch(step)?;
+                    transaction.pragma_update(None, "user_version", from + 1)
+                })
+            })?;
+        }
+        Ok(())
     }
 
     fn connect(path: &Path) -> Result<Self, Error> {
@@ -129,6 +155,10 @@ impl SqliteStore {
         work.transaction.commit().map_err(failed)?;
         Ok(result)
     }
+}
+
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// What the database says, or what the file system says through it.
@@ -491,6 +521,38 @@ impl Store for SqliteStore {
                     },
                 )
                 .optional()
+        })
+    }
+
+    fn deliveries(&self, site: &Site) -> Result<Vec<DeliveryRecord>, Error> {
+        // Read-only, and written by a version that knew no gateways.
+        match self.run(version)? {
+            1 => Ok(Vec::new()),
+            _ => self.run(|connection| deliveries::all(connection, site)),
+        }
+    }
+
+    fn delivered(
+        &mut self,
+        site: &Site,
+        gateway: &str,
+        number: CrlNumber,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.transaction(|work| {
+            work.run(|transaction| deliveries::enter(transaction, site, gateway, number, at))
+        })
+    }
+
+    fn not_delivered(
+        &mut self,
+        site: &Site,
+        gateway: &str,
+        failure: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.transaction(|work| {
+            work.run(|transaction| deliveries::fail(transaction, site, gateway, failure, at))
         })
     }
 

@@ -103,6 +103,12 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
         .short('c')
         .value_name("NAME")
     };
+    let format = || {
+        value("format", t(text!("出力形式", "output format")))
+            .long("format")
+            .value_name("FORMAT")
+            .value_parser(["table", "json", "csv"])
+    };
     let serial = |help| {
         Arg::new("serial")
             .value_name("SERIAL")
@@ -278,10 +284,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 )
                 .long("expiring")
                 .value_name("DAYS"),
-                value("format", t(text!("出力形式", "output format")))
-                    .long("format")
-                    .value_name("FORMAT")
-                    .value_parser(["table", "json", "csv"]),
+                format(),
             ]),
         Clap::new("init")
             .about(t(text!(
@@ -340,6 +343,12 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 .value_name("CIDR")
                 .num_args(1..),
             ]),
+        Clap::new("publish_crl")
+            .about(t(text!(
+                "最新のCRLをすべての場所(ファイルとゲートウェイ)へもう一度届けます",
+                "put the newest CRL in all places again, files and gateways"
+            )))
+            .arg(format()),
     ]
 }
 

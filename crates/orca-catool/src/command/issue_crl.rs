@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use orca_ca::authority::CrlIssue;
 use orca_ca::{Authority, delivery, publication};
 
 use crate::args::CrlArgs;
@@ -15,7 +16,8 @@ pub(crate) fn run(
     session: &mut Session<'_>,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let crl = authority.issue_crl(args.days, args.age, now)?;
+    let issued = authority.issue_crl(args.days, args.age, now)?;
+    let crl = issued.newest();
     match args.output {
         Some(path) if path == Path::new("-") => {
             write!(session.output, "{}", crl.to_pem())?;
@@ -31,6 +33,8 @@ pub(crate) fn run(
             )?;
             print_path(&path, session)
         }
+        // A timer that finds nothing to do says nothing.
+        None if matches!(issued, CrlIssue::Kept(_)) => Ok(()),
         None => print_path(&publication::main_file(authority.config()), session),
     }
 }

@@ -35,8 +35,8 @@ pub(crate) fn run(
                 "no gateway was told: the revoked certificate may still open connections"
             ),
             text!(
-                "{config} の :crl_publish: にCRLの置き場所(例: /opt/jma/weborca/conf/ca.crl)を書き、orca-catool issue_crl を実行してください。",
-                "name the gateway's CRL file (e.g. /opt/jma/weborca/conf/ca.crl) under :crl_publish: in {config}, then run orca-catool issue_crl"
+                "{config} の :crl_publish: にCRLの置き場所(例: /opt/jma/weborca/conf/ca.crl)またはゲートウェイのアドレス(例: https://192.168.1.100:8000)を書き、orca-catool publish_crl を実行してください。",
+                "name the gateway's CRL file (e.g. /opt/jma/weborca/conf/ca.crl) or its address (e.g. https://192.168.1.100:8000) under :crl_publish: in {config}, then run orca-catool publish_crl"
             ),
         )?;
     }

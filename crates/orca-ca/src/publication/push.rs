@@ -1,0 +1,360 @@
+//! One attempt to hand a CRL to a gateway: TLS, one `PUT`, the status. No redirect is followed, no
+//! proxy is asked, and of the answer only the head counts.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use orca_pki::certificate::Certificate;
+use orca_pki::crl::{self, UnverifiedCrl};
+use orca_pki::name::HostName;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::address::GatewayAddress;
+use super::failure::{PushFailure, retry_after};
+
+/// Where a gateway takes and shows its CRL.
+const PATH: &str = "/.well-known/orca-mtls/crl";
+/// The protocol name (RFC 7301) by which a gateway in `strict` knows that no client certificate
+/// will come; any server else takes the second.
+const PROTOCOLS: [&[u8]; 2] = [b"orca-mtls-crl", b"http/1.1"];
+/// Longest wait for a TCP connection.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Octets of an answer's head that are read.
+const HEAD: usize = 16 * 1024;
+/// Fields of an answer that are read.
+const FIELDS: usize = 64;
+/// Octets of a gateway's own list that are read.
+const LIST: u64 = 64 * 1024 * 1024;
+
+/// A CRL on its way, and what is needed to know the right gateway.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) number: CrlNumber,
+    ca: Certificate,
+    pem: String,
+    tls: Arc<ClientConfig>,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct Setback {
+    pub(super) failure: PushFailure,
+    /// How long the gateway wants to be left alone.
+    pub(super) wait: Option<Duration>,
+}
+
+impl<E: Into<PushFailure>> From<E> for Setback {
+    fn from(failure: E) -> Self {
+        let failure = failure.into();
+        Self {
+            failure,
+            wait: None,
+        }
+    }
+}
+
+impl Parcel {
+    /// Gateways are known by a certificate of this CA that the list itself does not revoke.
+    pub(super) fn new(
+        ca: &Certificate,
+        crl: &CertificateRevocationList,
+        now: Timestamp,
+    ) -> Result<Self, PushFailure> {
+        let unusable = |error: String| PushFailure::Certificate(error);
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from(ca.der().to_vec()))
+            .map_err(|error| unusable(error.to_string()))?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .with_crls([CertificateRevocationListDer::from(crl.der.clone())])
+                .only_check_end_entity_revocation()
+                .allow_unknown_revocation_status()
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+        let mut tls = ClientConfig::builder_with_details(provider, Arc::new(Clock(now)))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(error.to_string()))?
+            .with_webpki_verifier(verifier)
+            .with_no_client_auth();
+        tls.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Self {
+            number: crl.number,
+            ca: ca.clone(),
+            pem: crl.to_pem(),
+            tls: Arc::new(tls),
+        })
+    }
+}
+
+/// The moment the command began, for the validity of certificates.
+#[derive(Debug)]
+struct Clock(Timestamp);
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.as_second()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+/// Hands the list over, or finds that the gateway has it already.
+pub(super) fn deliver(
+    gateway: &GatewayAddress,
+    parcel: &Parcel,
+    end: Instant,
+) -> Result<(), Setback> {
+    let answer = put(gateway, parcel, end)?;
+    let failure = match answer.status {
+        204 => return Ok(()),
+        403 => return refused(gateway, parcel, end).map_err(Setback::from),
+        413 => PushFailure::TooLarge,
+        429 => PushFailure::Busy,
+        500..=599 => PushFailure::Unavailable(answer.status.to_string()),
+        status => PushFailure::NotAGateway(status.to_string()),
+    };
+    Err(Setback {
+        failure,
+        wait: answer.wait,
+    })
+}
+
+/// A gateway gives one answer to all it does not take. What it has tells whether that is right.
+fn refused(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<(), PushFailure> {
+    match held(gateway, parcel, end) {
+        Some(number) if number == parcel.number.0 => Ok(()),
+        Some(number) if number > parcel.number.0 => Err(PushFailure::Newer(number.to_string())),
+        _ => Err(PushFailure::NotTaken),
+    }
+}
+
+/// The highest number of a list of our CA that the gateway shows.
+fn held(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Option<u64> {
+    let request = request_head(gateway, "GET", "");
+    let mut stream = open(gateway, parcel, end).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let answer = read_answer(&mut stream).ok()?;
+    let mut body = answer.rest;
+    if answer.status != 200 {
+        return None;
+    }
+    // Whole or cut off: a list that is not whole does not read.
+    stream.take(LIST).read_to_end(&mut body).ok();
+    if let Some(length) = answer.length {
+        body.truncate(length);
+    }
+    let numbers = crl::split(&body).ok()?.into_iter().filter_map(|list| {
+        let list = UnverifiedCrl::from_der(&list).ok()?;
+        let list = list.verify([&parcel.ca]).ok()?;
+        list.number().to_string().parse().ok()
+    });
+    numbers.max()
+}
+
+fn put(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<Answer, PushFailure> {
+    let fields = format!(
+        "Content-Type: application/x-pem-file\r\nContent-Length: {}\r\n",
+        parcel.pem.len()
+    );
+    let head = request_head(gateway, "PUT", &fields);
+    let mut stream = open(gateway, parcel, end)?;
+    let sent = stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(parcel.pem.as_bytes()))
+        .and_then(|()| stream.flush());
+    // Who refuses early closes while we still write; the answer says why, the broken pipe does not.
+    match (read_answer(&mut stream), sent) {
+        (Ok(answer), _) => Ok(answer),
+        (Err(PushFailure::Lost(_)), Err(error)) => Err(error.into()),
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+fn request_head(gateway: &GatewayAddress, method: &str, fields: &str) -> String {
+    format!(
+        "{method} {PATH} HTTP/1.1\r\nHost: {}\r\nUser-Agent: orca-catool/{}\r\n\
+         Connection: close\r\n{fields}\r\n",
+        gateway.authority(),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+type Stream = StreamOwned<ClientConnection, Timed>;
+
+fn open(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<Stream, PushFailure> {
+    let name = match &gateway.host {
+        HostName::Ip(address) => ServerName::IpAddress((*address).into()),
+        HostName::Dns(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| PushFailure::UnknownHost)?
+        }
+    };
+    let connection = ClientConnection::new(Arc::clone(&parcel.tls), name)
+        .map_err(|error| PushFailure::Lost(error.to_string()))?;
+    let socket = Timed {
+        tcp: connect(gateway, end)?,
+        end,
+    };
+    let mut stream = StreamOwned::new(connection, socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(stream)
+}
+
+/// Tries every address of the name; the last trouble is told.
+fn connect(gateway: &GatewayAddress, end: Instant) -> Result<TcpStream, PushFailure> {
+    let addresses: Vec<SocketAddr> = match &gateway.host {
+        HostName::Ip(address) => vec![(*address, gateway.port).into()],
+        HostName::Dns(name) => (name.as_str(), gateway.port)
+            .to_socket_addrs()
+            .map_err(|_| PushFailure::UnknownHost)?
+            .collect(),
+    };
+    let mut failure = PushFailure::UnknownHost;
+    for address in addresses {
+        let limit = left(end)?.min(CONNECT);
+        match TcpStream::connect_timeout(&address, limit) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => failure = error.into(),
+        }
+    }
+    Err(failure)
+}
+
+fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => Ok(left),
+    }
+}
+
+/// A socket on which nothing lasts beyond a moment, however slowly the octets come.
+#[derive(Debug)]
+struct Timed {
+    tcp: TcpStream,
+    end: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(Some(left(self.end)?))?;
+        self.tcp.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(Some(left(self.end)?))?;
+        self.tcp.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+/// The head of an answer, and what came behind it.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    wait: Option<Duration>,
+    length: Option<usize>,
+    rest: Vec<u8>,
+}
+
+/// Reads on to the end of the first head that is final (RFC 9110 §15.2).
+fn read_answer(stream: &mut impl Read) -> Result<Answer, PushFailure> {
+    let mut octets = Vec::new();
+    loop {
+        match parse(&octets)? {
+            Some((length, answer)) if (100..200).contains(&answer.status) => {
+                octets.drain(..length);
+            }
+            Some((length, mut answer)) => {
+                answer.rest = octets.split_off(length);
+                return Ok(answer);
+            }
+            None if octets.len() >= HEAD => return Err(PushFailure::NotHttp),
+            None => {
+                let mut piece = [0; 4096];
+                match stream.read(&mut piece)? {
+                    0 => return Err(PushFailure::Lost("end of stream".to_owned())),
+                    count => octets.extend_from_slice(&piece[..count]),
+                }
+            }
+        }
+    }
+}
+
+/// The head in front, with its length, once it is there.
+fn parse(octets: &[u8]) -> Result<Option<(usize, Answer)>, PushFailure> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut head = httparse::Response::new(&mut fields);
+    let length = match head.parse(octets) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) => return Err(PushFailure::NotHttp),
+    };
+    let field = |name: &str| {
+        let named = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
+        head.headers.iter().find(named).map(|field| field.value)
+    };
+    let answer = Answer {
+        status: head.code.ok_or(PushFailure::NotHttp)?,
+        wait: field("retry-after").and_then(retry_after),
+        length: field("content-length")
+            .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok()),
+        rest: Vec::new(),
+    };
+    Ok(Some((length, answer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(mut wire: &[u8]) -> Result<u16, PushFailure> {
+        read_answer(&mut wire).map(|answer| answer.status)
+    }
+
+    #[test]
+    fn only_the_final_head_counts() {
+        assert_eq!(status(b"HTTP/1.1 204 No Content\r\n\r\n"), Ok(204));
+        assert_eq!(
+            status(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\nbody"),
+            Ok(403)
+        );
+        assert_eq!(
+            status(b"SSH-2.0-OpenSSH_9.2\r\n"),
+            Err(PushFailure::NotHttp)
+        );
+        assert!(matches!(status(b"HTTP/1.1 20"), Err(PushFailure::Lost(_))));
+        let mut endless = b"HTTP/1.1 204 No Content\r\n".to_vec();
+        endless.extend_from_slice(&b"X: y\r\n".repeat(20_000));
+        assert_eq!(status(&endless), Err(PushFailure::NotHttp));
+        let mut endless = b"HTTP/1.1 204 No Content\r\nX: ".to_vec();
+        endless.resize(1 << 20, b'y');
+        assert_eq!(status(&endless), Err(PushFailure::NotHttp));
+    }
+
+    #[test]
+    fn what_follows_the_head_is_kept() {
+        let mut wire: &[u8] = b"HTTP/1.1 200 OK\r\nretry-after: 7\r\nContent-Length: 3\r\n\r\nabc";
+        let answer = read_answer(&mut wire).unwrap();
+        assert_eq!(answer.wait, Some(Duration::from_secs(7)));
+        assert_eq!((answer.length, answer.rest), (Some(3), b"abc".to_vec()));
+    }
+}
