@@ -46,7 +46,9 @@ impl Clinic {
 
     fn number_is_no_lower(&mut self) -> anyhow::Result<()> {
         let status = self.gateway()?.status("/status")?.json()?;
-        let number = status["authorities"][0]["crl"]["number"].as_str().context("a number")?;
+        let number = status["authorities"][0]["crl"]["number"]
+            .as_str()
+            .context("a number")?;
         let number: u64 = number.parse()?;
         assert!(number >= self.number, "{number} after {}", self.number);
         self.number = number;
