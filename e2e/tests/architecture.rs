@@ -7,12 +7,16 @@ use std::path::Path;
 use orca_e2e::program::Program;
 
 /// A program or library of ours and what it may see of ours, directly or not.
-const WALLS: [(&str, &[&str]); 5] = [
+const WALLS: [(&str, &[&str]); 6] = [
     ("orca-messages", &[]),
+    ("orca-conf", &["orca-messages"]),
     ("orca-pki", &["orca-messages"]),
     ("orca-ca", &["orca-messages", "orca-pki"]),
-    ("orca-catool", &["orca-ca", "orca-messages", "orca-pki"]),
-    ("orca-gateway", &["orca-messages", "orca-pki"]),
+    (
+        "orca-catool",
+        &["orca-ca", "orca-conf", "orca-messages", "orca-pki"],
+    ),
+    ("orca-gateway", &["orca-conf", "orca-messages", "orca-pki"]),
 ];
 
 /// What must not be in a program: other TLS stacks, other providers, wrappers of either.

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::clock::Clock;
-use crate::conf_file::Peculiarity;
 use crate::config::{self, Config, CrlUnusable, Mode, Reading, WEBORCA_CONF};
 use crate::connector::Connector;
+use orca_conf::Peculiarity;
 
 /// Looks at everything a start would look at, with the start's own loaders.
 pub(crate) fn findings(conf: &Path, clock: Clock) -> Vec<Finding> {

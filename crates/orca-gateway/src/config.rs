@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use http::uri::{Authority, Scheme};
 use orca_messages::{Finding, Lang, text};
 
-use crate::conf_file::{Assignment, ConfFile, Peculiarity};
 use crate::config_error::ConfigError;
 use crate::limits::Limits;
 use crate::origin::AllowedOrigins;
+use orca_conf::{Assignment, ConfFile, Peculiarity};
 use terms::Terms;
 
 /// Read where `--conf` names none, if it exists.

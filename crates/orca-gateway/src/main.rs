@@ -6,7 +6,6 @@ mod body;
 mod check;
 mod choices;
 mod clock;
-mod conf_file;
 mod config;
 mod config_error;
 mod connection;

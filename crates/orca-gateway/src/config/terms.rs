@@ -12,9 +12,9 @@ use super::{
     ClientAuth, Config, CrlSource, CrlUnusable, HttpsFiles, LOG_FOLDER, LogTarget, Mode,
     SERVER_KEYS, ServerKeys, Upstream, UpstreamIdentity,
 };
-use crate::conf_file::{Assignment, ConfFile};
 use crate::config_error::ConfigError;
 use crate::limits::Limits;
+use orca_conf::{Assignment, ConfFile};
 
 const MAX_WORKERS: usize = 1024;
 const MAX_COUNT: u64 = 65_536;

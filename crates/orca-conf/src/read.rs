@@ -8,22 +8,27 @@ use orca_messages::{Finding, text};
 
 /// One `KEY=VALUE`, quotes and backslashes already removed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Assignment {
-    pub(crate) line: usize,
-    pub(crate) key: String,
-    pub(crate) value: String,
+pub struct Assignment {
+    /// From 1 on.
+    pub line: usize,
+    /// What is assigned to.
+    pub key: String,
+    /// Without quotes.
+    pub value: String,
 }
 
 /// Something a shell would understand and this reader does not.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Peculiarity {
-    pub(crate) line: usize,
-    pub(crate) text: String,
+pub struct Peculiarity {
+    /// From 1 on.
+    pub line: usize,
+    /// As it stands there.
+    pub text: String,
 }
 
 impl Peculiarity {
     /// Whether `key` stands in it as a word of its own.
-    pub(crate) fn mentions(&self, key: &str) -> bool {
+    pub fn mentions(&self, key: &str) -> bool {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         self.text.match_indices(key).any(|(start, _)| {
             let before = self.text[..start].chars().next_back();
@@ -33,7 +38,7 @@ impl Peculiarity {
     }
 
     /// For the log. The line itself stays out of it: it may hold a password of the application.
-    pub(crate) fn finding(&self) -> Finding {
+    pub fn finding(&self) -> Finding {
         let line = self.line;
         Finding::warning(
             "line-left-alone",
@@ -51,47 +56,69 @@ impl Peculiarity {
 
 /// The file in its order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct ConfFile {
-    pub(crate) assignments: Vec<Assignment>,
-    pub(crate) peculiarities: Vec<Peculiarity>,
+pub struct ConfFile {
+    /// What assigns something.
+    pub assignments: Vec<Assignment>,
+    /// What may mean something else.
+    pub peculiarities: Vec<Peculiarity>,
 }
 
 impl ConfFile {
     /// Reads the text; a byte order mark and CRLF line ends are allowed.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.replace("\r\n", "\n");
         let text = text.strip_suffix('\r').unwrap_or(&text);
         let mut file = Self::default();
-        let mut rest = text;
-        let mut line = 1;
-        while !rest.is_empty() {
-            let end = end_of_command(rest);
-            let command = &rest[..end];
-            match parse_command(command) {
+        for piece in pieces(text) {
+            let line = piece.line;
+            match piece.command {
                 Command::Nothing => {}
                 Command::Assignment { key, value } => {
                     file.assignments.push(Assignment { line, key, value });
                 }
                 Command::Other => file.peculiarities.push(Peculiarity {
                     line,
-                    text: command.trim_end().to_owned(),
+                    text: piece.text.trim_end().to_owned(),
                 }),
             }
-            line += command.matches('\n').count();
-            rest = &rest[end..];
         }
         file
     }
 
     /// The last value of `key`; an empty one counts as none.
-    pub(crate) fn get(&self, key: &str) -> Option<&Assignment> {
+    pub fn get(&self, key: &str) -> Option<&Assignment> {
         self.assignments
             .iter()
             .rev()
             .find(|assignment| assignment.key == key)
             .filter(|assignment| !assignment.value.is_empty())
     }
+}
+
+/// One command of the file, where it stands.
+pub(crate) struct Piece<'a> {
+    pub(crate) line: usize,
+    /// With its line feed.
+    pub(crate) text: &'a str,
+    pub(crate) command: Command,
+}
+
+/// The commands of a text with line feeds only; put together again they are the text.
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut rest, mut line) = (text, 1);
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(end_of_command(rest));
+        pieces.push(Piece {
+            line,
+            text,
+            command: parse_command(text),
+        });
+        line += text.matches('\n').count();
+        rest = after;
+    }
+    pieces
 }
 
 /// Length of the first command with its line feed: a quote or a backslash carries it over the line's
@@ -117,7 +144,7 @@ fn end_of_command(text: &str) -> usize {
     text.len()
 }
 
-enum Command {
+pub(crate) enum Command {
     Nothing,
     Assignment { key: String, value: String },
     Other,
