@@ -18,7 +18,13 @@ use syn::{
 };
 
 /// The programs and libraries whose messages people read.
-const CRATES: [&str; 4] = ["orca-pki", "orca-ca", "orca-catool", "orca-gateway"];
+const CRATES: [&str; 5] = [
+    "orca-conf",
+    "orca-pki",
+    "orca-ca",
+    "orca-catool",
+    "orca-gateway",
+];
 
 /// A sentence in both languages.
 #[derive(Clone, Debug, Eq, PartialEq)]
