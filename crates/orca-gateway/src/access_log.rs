@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use orca_pki::certificate::Certificate;
 use serde::Serialize;
 
+use crate::admission::{Despite, Ground};
 use crate::body::{BoxError, ResponseBody};
 use crate::config::LogTarget;
 use crate::identity::Cause;
@@ -41,6 +42,11 @@ impl Peer {
         }
     }
 
+    /// The subject of the certificate that was shown.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
     /// The address.
     pub(crate) fn address(&self) -> IpAddr {
         self.address
@@ -55,6 +61,7 @@ pub(crate) struct Entry {
     request: Option<(Method, String)>,
     status: Option<u16>,
     cause: Option<Cause>,
+    admitted: Option<Ground>,
 }
 
 impl Entry {
@@ -71,7 +78,15 @@ impl Entry {
             request: Some((request.method.clone(), request.uri.path().to_owned())),
             status: None,
             cause,
+            admitted: None,
         }
+    }
+
+    /// Served all the same; the cause is what would have kept it out.
+    pub(crate) fn despite(mut self, despite: Option<Despite>) -> Self {
+        self.cause = despite.map(|despite| despite.cause).or(self.cause);
+        self.admitted = despite.map(|despite| despite.ground);
+        self
     }
 
     /// A handshake that was refused by an alert.
@@ -82,6 +97,7 @@ impl Entry {
             request: None,
             status: None,
             cause: Some(cause),
+            admitted: None,
         }
     }
 }
@@ -94,6 +110,8 @@ struct Line<'a> {
     path: Option<&'a str>,
     status: Option<u16>,
     cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admitted: Option<&'static str>,
 }
 
 /// Takes entries of any thread and never makes them wait.
@@ -124,6 +142,7 @@ impl AccessLog {
             path: entry.request.as_ref().map(|(_, path)| path.as_str()),
             status: entry.status,
             cause: entry.cause.map(Cause::as_str),
+            admitted: entry.admitted.map(Ground::as_str),
         };
         // Serialising a struct of strings and numbers into memory cannot fail.
         if let Ok(json) = serde_json::to_vec(&line) {

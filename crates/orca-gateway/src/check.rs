@@ -9,6 +9,7 @@ use std::path::Path;
 use orca_messages::{Finding, Lang, Localize, Verdict, render, text};
 use serde::Serialize;
 
+use crate::admission;
 use crate::args::Format;
 use crate::clock::Clock;
 use crate::config::{self, Config, CrlUnusable, Mode, Reading, WEBORCA_CONF};
@@ -173,6 +174,11 @@ fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
     if let Mode::Https(files) = &config.mode {
         findings.extend(files::https(files, config.crl_unusable, clock.now()));
         findings.extend(places::state(&config.state));
+        findings.extend(files::rules(&config.rules));
+        findings.extend(admission::open_doors(
+            config.client_auth,
+            &config.exemptions,
+        ));
         ca_crt = Some(files.ca_crt.as_path());
     }
     findings.extend(places::ports(config));

@@ -11,8 +11,10 @@ use http::uri::{Authority, Scheme};
 use orca_messages::{Finding, Lang, text};
 
 use crate::config_error::ConfigError;
+use crate::exempt::Exemptions;
 use crate::limits::Limits;
 use crate::origin::AllowedOrigins;
+use crate::reload::RuleFiles;
 use orca_conf::{Assignment, ConfFile, Peculiarity};
 use terms::Terms;
 
@@ -26,7 +28,7 @@ const LOG_FOLDER: &str = "/opt/jma/weborca/log";
 /// The three keys of the original that switch HTTPS on.
 pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
 
-const OUR_KEYS: [&str; 23] = [
+const OUR_KEYS: [&str; 26] = [
     "CA_CRT",
     "SERVER_CRT",
     "SERVER_PEM",
@@ -50,6 +52,9 @@ const OUR_KEYS: [&str; 23] = [
     "GATEWAY_MAX_UPSTREAM_CONNECTIONS",
     "GATEWAY_HANDSHAKE_TIMEOUT",
     "GATEWAY_IDLE_TIMEOUT",
+    "GATEWAY_OPERATORS",
+    "GATEWAY_WINDOWS",
+    "GATEWAY_EXEMPT",
 ];
 
 /// How the gateway is to run.
@@ -73,6 +78,10 @@ pub(crate) struct Config {
     /// Whose pages may act besides those of the application.
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) limits: Limits,
+    /// Operators and hours of certificates.
+    pub(crate) rules: RuleFiles,
+    /// Who is served without a certificate.
+    pub(crate) exemptions: Exemptions,
 }
 
 /// HTTPS with client certificates, or plain HTTP; a reload never changes it.
@@ -124,6 +133,8 @@ pub(crate) struct UpstreamIdentity {
 pub(crate) enum ClientAuth {
     /// A page that says why.
     Explain,
+    /// Everybody is served, and written down.
+    Observe,
     /// The fitting TLS alert.
     Strict,
 }
@@ -256,6 +267,17 @@ fn default_log(conf: &Path) -> PathBuf {
     } else {
         "jma-receipt-weborca.log"
     })
+}
+
+impl ClientAuth {
+    /// The word in the configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Explain => "explain",
+            Self::Observe => "observe",
+            Self::Strict => "strict",
+        }
+    }
 }
 
 impl Upstream {

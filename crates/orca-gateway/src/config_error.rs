@@ -20,6 +20,14 @@ pub(crate) enum ConfigError {
         value: String,
         expected: &'static str,
     },
+    #[error("line {line}: {key}: the network is {network}")]
+    HostBits {
+        line: usize,
+        key: &'static str,
+        network: String,
+    },
+    #[error("{key} needs HTTPS")]
+    NeedsHttps { key: &'static str },
     #[error("not set: {}", missing.join(", "))]
     KeysIncomplete { missing: Vec<&'static str> },
     #[error("GATEWAY_UPSTREAM is the gateway itself")]
@@ -32,9 +40,12 @@ impl ConfigError {
     /// The line of the file it is about.
     pub(crate) fn line(&self) -> Option<usize> {
         match self {
-            Self::NotPlain { line, .. } | Self::BadValue { line, .. } => Some(*line),
+            Self::NotPlain { line, .. }
+            | Self::BadValue { line, .. }
+            | Self::HostBits { line, .. } => Some(*line),
             Self::Unreadable { .. }
             | Self::KeysIncomplete { .. }
+            | Self::NeedsHttps { .. }
             | Self::UpstreamIsSelf
             | Self::UpstreamPairIncomplete => None,
         }
@@ -47,6 +58,8 @@ impl Localize for ConfigError {
             Self::Unreadable { .. } => "conf-unreadable",
             Self::NotPlain { .. } => "not-a-plain-assignment",
             Self::BadValue { .. } => "bad-value",
+            Self::HostBits { .. } => "not-a-network",
+            Self::NeedsHttps { .. } => "needs-https",
             Self::KeysIncomplete { .. } => "keys-incomplete",
             Self::UpstreamIsSelf => "upstream-is-self",
             Self::UpstreamPairIncomplete => "upstream-pair-incomplete",
@@ -78,6 +91,14 @@ impl Localize for ConfigError {
                     "line {line} of the configuration file: {key} cannot be {value:?}"
                 )
             }
+            Self::HostBits { line, key, network } => text!(
+                "設定ファイルの{line}行目、{key}のネットワークは、{network} の範囲内の1台を指しています。",
+                "line {line} of the configuration file: {key} names an address inside {network}, not a network"
+            ),
+            Self::NeedsHttps { key } => text!(
+                "{key}は証明書の設定ですが、HTTP(証明書なし)で起動しようとしています。",
+                "{key} is about certificates, and the gateway would start with plain HTTP"
+            ),
             Self::KeysIncomplete { missing } => {
                 let (ja, en) = (missing.join("、"), missing.join(", "));
                 text!(
@@ -109,6 +130,14 @@ impl Localize for ConfigError {
             Self::BadValue { expected, .. } => text!(
                 "次のように書いてください: {expected}",
                 "write it as one of: {expected}"
+            ),
+            Self::HostBits { network, .. } => text!(
+                "ネットワーク全体であれば {network} と書いてください。1台だけの場合は、アドレスの後に /32(IPv6では /128)を付けてください。",
+                "write {network} for the whole network, or the address with /32 (/128 for IPv6) for one machine"
+            ),
+            Self::NeedsHttps { key } => text!(
+                "SERVER_CRT、SERVER_PEM、CA_CRTを設定するか、{key}を消してください。",
+                "set SERVER_CRT, SERVER_PEM and CA_CRT, or remove {key}"
             ),
             Self::KeysIncomplete { .. } => text!(
                 "SERVER_CRT、SERVER_PEM、CA_CRTをすべて設定するか、HTTPで使う場合はすべて消してください。",

@@ -125,7 +125,7 @@ impl Front {
         let snapshot = Arc::clone(&live.borrow_and_update());
         let examination = Arc::new(Examination::new(
             snapshot,
-            self.office.client_auth,
+            self.office.client_auth_of(address),
             self.office.clock,
         ));
         let Ok(config) = examination.snapshot().tls().config(&examination) else {

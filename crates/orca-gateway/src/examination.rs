@@ -105,7 +105,7 @@ impl Examination {
             }));
         }
         match (
-            self.snapshot.trust().judge(presented, self.clock.now()),
+            self.snapshot.judge(presented, self.clock.now()),
             self.client_auth,
         ) {
             (Err(refusal), ClientAuth::Strict) => Err(self.refuse(refusal)),
@@ -261,6 +261,8 @@ fn certificate_error(cause: Cause) -> CertificateError {
         Cause::Expired => CertificateError::Expired,
         Cause::Malformed => CertificateError::BadEncoding,
         Cause::NotYetValid => CertificateError::NotValidYet,
+        // access_denied: the certificate is good, and another one may be, too.
+        Cause::OutsideHours => CertificateError::ApplicationVerificationFailure,
         Cause::Revoked => CertificateError::Revoked,
         Cause::UnknownCa => CertificateError::UnknownIssuer,
         Cause::WrongUsage => CertificateError::InvalidPurpose,
@@ -270,7 +272,8 @@ fn certificate_error(cause: Cause) -> CertificateError {
         | Cause::NoCertificate
         | Cause::PlainHttp
         | Cause::UpstreamBusy
-        | Cause::UpstreamDown => CertificateError::Other(OtherError(Arc::new(Undecided))),
+        | Cause::UpstreamDown
+        | Cause::WrongOperator => CertificateError::Other(OtherError(Arc::new(Undecided))),
     }
 }
 

@@ -103,6 +103,13 @@ impl Pages {
         respond(StatusCode::FORBIDDEN, &page, asker)
     }
 
+    /// The operator may not be used with the certificate: 403.
+    pub(crate) fn wrong_operator(&self, asker: &Asker, at: Timestamp) -> Response<ResponseBody> {
+        let texts = texts::wrong_operator();
+        let page = self.page(&texts, Some(Cause::WrongOperator), asker, at);
+        respond(StatusCode::FORBIDDEN, &page, asker)
+    }
+
     /// The next handshake will be refused, so that the browser asks again: 200.
     pub(crate) fn chosen(&self, asker: &Asker, at: Timestamp) -> Response<ResponseBody> {
         let texts = texts::chosen();

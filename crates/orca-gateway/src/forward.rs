@@ -48,11 +48,11 @@ impl Client {
         }
     }
 
-    /// A client of the HTTP mode, where nobody is verified.
-    pub(crate) fn unverified(address: IpAddr, closing: CancellationToken) -> Self {
+    /// A client without a verdict, whatever it showed: of the HTTP mode, or of a transition.
+    pub(crate) fn unverified(peer: Arc<Peer>, scheme: Scheme, closing: CancellationToken) -> Self {
         Self {
-            peer: Arc::new(Peer::new(address, None)),
-            fields: ClientFields::new(address, Scheme::Http, None),
+            fields: ClientFields::new(peer.address(), scheme, None),
+            peer,
             closing,
         }
     }

@@ -88,6 +88,8 @@ pub(crate) enum Cause {
     NoCertificate,
     /// Validity not begun.
     NotYetValid,
+    /// A certificate that may not be used now.
+    OutsideHours,
     /// http on the TLS port.
     PlainHttp,
     /// On the CRL.
@@ -98,13 +100,15 @@ pub(crate) enum Cause {
     UpstreamBusy,
     /// The application is down.
     UpstreamDown,
+    /// The operator of Basic authentication may not be used with this certificate.
+    WrongOperator,
     /// Made for something else.
     WrongUsage,
 }
 
 impl Cause {
     /// All of them, in the order of the contract's table.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
@@ -118,6 +122,8 @@ impl Cause {
         Self::UpstreamDown,
         Self::CrossSite,
         Self::UpstreamBusy,
+        Self::WrongOperator,
+        Self::OutsideHours,
     ];
 
     /// The word in logs, metrics and JSON.
@@ -130,11 +136,13 @@ impl Cause {
             Self::Malformed => "malformed",
             Self::NoCertificate => "no-certificate",
             Self::NotYetValid => "not-yet-valid",
+            Self::OutsideHours => "outside-hours",
             Self::PlainHttp => "plain-http",
             Self::Revoked => "revoked",
             Self::UnknownCa => "unknown-ca",
             Self::UpstreamBusy => "upstream-busy",
             Self::UpstreamDown => "upstream-down",
+            Self::WrongOperator => "wrong-operator",
             Self::WrongUsage => "wrong-usage",
         }
     }
@@ -148,11 +156,13 @@ impl Cause {
             Self::Expired => Some("E-102"),
             Self::NoCertificate => Some("E-101"),
             Self::NotYetValid => Some("E-103"),
+            Self::OutsideHours => Some("E-113"),
             Self::PlainHttp => Some("E-108"),
             Self::Revoked => Some("E-104"),
             Self::UnknownCa => Some("E-105"),
             Self::UpstreamBusy => Some("E-111"),
             Self::UpstreamDown => Some("E-109"),
+            Self::WrongOperator => Some("E-112"),
             Self::WrongUsage => Some("E-106"),
         }
     }

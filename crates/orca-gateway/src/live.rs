@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::credentials::Credentials;
+use crate::identity::{ClientIdentity, Refusal};
+use crate::rules::Rules;
 use crate::tls::TlsServer;
-use crate::trust::TrustSnapshot;
+use crate::trust::{Presented, TrustSnapshot};
 
 /// The TLS side and the trust it was built with; nobody ever sees a mixture of old and new.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub(crate) struct Snapshot {
     trust: TrustSnapshot,
     tls: Arc<TlsServer>,
     credentials: Arc<Credentials>,
+    rules: Arc<Rules>,
 }
 
 impl Snapshot {
@@ -22,12 +26,38 @@ impl Snapshot {
         credentials: Arc<Credentials>,
         tls: Arc<TlsServer>,
         trust: TrustSnapshot,
+        rules: Arc<Rules>,
     ) -> Self {
         Self {
             trust,
             tls,
             credentials,
+            rules,
         }
+    }
+
+    /// Who the client is and may be now, or why it is nobody.
+    ///
+    /// # Errors
+    /// The first cause that holds.
+    pub(crate) fn judge(
+        &self,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<Arc<ClientIdentity>, Refusal> {
+        let identity = self.trust.judge(presented, now)?;
+        self.rules.admit(&identity, now)?;
+        Ok(identity)
+    }
+
+    /// Whether a verdict of this very snapshot holds at a later moment.
+    pub(crate) fn still_holds(&self, identity: &ClientIdentity, now: Timestamp) -> bool {
+        self.trust.still_holds(identity, now) && self.rules.admit(identity, now).is_ok()
+    }
+
+    /// What is asked beyond a valid certificate.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Authorities and revocation lists.

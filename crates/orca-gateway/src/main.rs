@@ -1,8 +1,11 @@
 //! SSL client authentication in front of WebORCA, with revocation that takes effect.
 
 mod access_log;
+mod admission;
 mod args;
+mod basic;
 mod body;
+mod certificate_list;
 mod check;
 mod choices;
 mod clock;
@@ -15,6 +18,7 @@ mod crl_store;
 mod denial;
 mod doorway;
 mod examination;
+mod exempt;
 mod explain;
 mod forward;
 mod headers;
@@ -26,14 +30,17 @@ mod live;
 mod log;
 mod meters;
 mod news;
+mod operators;
 mod origin;
 mod reload;
+mod rules;
 mod run;
 mod salvage;
 mod server_names;
 mod session;
 mod shutdown;
 mod slots;
+mod standing;
 mod startup_log;
 mod status;
 mod stream;
@@ -41,6 +48,7 @@ mod tls;
 mod trust;
 mod upgrade;
 mod upstream;
+mod windows;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::admission::{Despite, Ground};
 use crate::identity::Cause;
 
 /// Counters of the public listener, shared by all workers.
@@ -21,6 +22,7 @@ pub(crate) struct Meters {
     /// Connections ended because their certificate counts no longer.
     pub(crate) ended: Counter,
     refused: [Counter; Cause::ALL.len()],
+    admitted: [[Counter; Cause::ALL.len()]; Ground::ALL.len()],
     listening: AtomicBool,
     reload: Mutex<Option<Reload>>,
 }
@@ -63,6 +65,21 @@ impl Meters {
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (Cause, u64)> {
         let counts = self.refused.iter().map(Counter::get);
         Cause::ALL.into_iter().zip(counts)
+    }
+
+    /// Requests served without a verdict, or against a rule.
+    pub(crate) fn admitted(&self, despite: Despite) -> &Counter {
+        let place = Cause::ALL.iter().position(|cause| *cause == despite.cause);
+        &self.admitted[despite.ground as usize][place.unwrap_or_default()]
+    }
+
+    /// The same for every ground and cause.
+    pub(crate) fn admissions(&self) -> impl Iterator<Item = (Despite, u64)> {
+        let all = Ground::ALL.into_iter().flat_map(|ground| {
+            let despite = move |cause| Despite { ground, cause };
+            Cause::ALL.into_iter().map(despite)
+        });
+        all.map(|despite| (despite, self.admitted(despite).get()))
     }
 
     /// The public listener is bound, or no longer.

@@ -3,6 +3,7 @@
 
 mod findings;
 mod orders;
+mod rules;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
 use findings::{alarm, fault, fewer_authorities, list_gone, list_not_kept, list_unusable, told};
 pub(crate) use orders::{ListAnswer, ListSource, Order};
+pub(crate) use rules::{RuleFiles, RuleKeeper};
 use watched::Watched;
 
 /// How often the files are looked at: revocation is meant to count within a blink.
@@ -46,6 +48,7 @@ pub(crate) struct Keeper {
     store: CrlStore,
     credentials: Arc<Credentials>,
     tls: Arc<TlsServer>,
+    rules: RuleKeeper,
     sender: watch::Sender<Arc<Snapshot>>,
     watched_crl: Watched,
     watched_credentials: Watched,
@@ -91,6 +94,7 @@ impl Keeper {
         config: &Config,
         files: &HttpsFiles,
         loaded: Loaded,
+        rules: RuleKeeper,
         clock: Clock,
         meters: Arc<Meters>,
         log: EventLog,
@@ -120,7 +124,7 @@ impl Keeper {
         }
         let credentials = Arc::new(credentials);
         let tls = Arc::new(TlsServer::new(&credentials));
-        let first = snapshot(&credentials, &tls, &store, config.crl_unusable);
+        let first = snapshot(&credentials, &tls, &store, config.crl_unusable, &rules);
         let (sender, live) = watch::channel(Arc::new(first));
         let mut keeper = Self {
             files: files.clone(),
@@ -129,6 +133,7 @@ impl Keeper {
             store,
             credentials,
             tls,
+            rules,
             sender,
             watched_crl,
             watched_credentials,
@@ -171,6 +176,9 @@ impl Keeper {
             self.watched_crl.take();
             self.reload_list(Missing::Told);
         }
+        if self.rules.has_changed() {
+            self.reload_rules();
+        }
         self.polls += 1;
         if self.polls >= ALARM_POLLS {
             self.polls = 0;
@@ -181,6 +189,7 @@ impl Keeper {
     fn reload_all(&mut self) {
         self.watched_credentials.take();
         self.watched_crl.take();
+        self.reload_rules();
         self.reload_credentials(Asked::ByHangup);
         self.reload_list(Missing::Told);
     }
@@ -214,6 +223,16 @@ impl Keeper {
             ),
         ));
         self.note(ReloadOutcome::Taken);
+    }
+
+    fn reload_rules(&mut self) {
+        let Some(outcome) = self.rules.reload(&self.log) else {
+            return;
+        };
+        if outcome == ReloadOutcome::Taken {
+            self.publish();
+        }
+        self.note(outcome);
     }
 
     fn note(&self, outcome: ReloadOutcome) {
@@ -275,7 +294,13 @@ impl Keeper {
     }
 
     fn put_in_force(&self) {
-        let snapshot = snapshot(&self.credentials, &self.tls, &self.store, self.unusable);
+        let snapshot = snapshot(
+            &self.credentials,
+            &self.tls,
+            &self.store,
+            self.unusable,
+            &self.rules,
+        );
         self.sender.send_replace(Arc::new(snapshot));
     }
 
@@ -332,9 +357,11 @@ fn snapshot(
     tls: &Arc<TlsServer>,
     store: &CrlStore,
     unusable: CrlUnusable,
+    rules: &RuleKeeper,
 ) -> Snapshot {
     let trust = TrustSnapshot::new(credentials.authorities().clone(), store.newest(), unusable);
-    Snapshot::new(Arc::clone(credentials), Arc::clone(tls), trust)
+    let rules = Arc::clone(rules.rules());
+    Snapshot::new(Arc::clone(credentials), Arc::clone(tls), trust, rules)
 }
 
 /// Reads the file of lists; tells whether anything new is in force.

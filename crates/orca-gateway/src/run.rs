@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::access_log::AccessLog;
+use crate::admission::{self, REMINDER};
 use crate::clock::Clock;
 use crate::config::{Config, HttpsFiles, Mode, Reading};
 use crate::connection::Front;
@@ -26,7 +27,7 @@ use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
 use crate::news::News;
-use crate::reload::{Keeper, Loaded, Order};
+use crate::reload::{Keeper, Loaded, Order, RuleKeeper};
 use crate::server_names::NameLog;
 use crate::session::Office;
 use crate::shutdown::{Phase, Signals};
@@ -93,6 +94,7 @@ impl Gateway {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
+            exemptions: config.exemptions.clone(),
             doorway: Arc::new(Doorway::new(
                 listener::connection_limit(config.limits.upstream_connections),
                 config.limits.connections_per_address,
@@ -105,6 +107,7 @@ impl Gateway {
             origins: config.allowed_origins.clone(),
             pages: Pages::new(config.support.clone(), zone),
             sites: News::default(),
+            operators: News::default(),
         });
         let (keeper, live) = match &config.mode {
             Mode::Http => {
@@ -154,6 +157,7 @@ impl Gateway {
         let (alive, keeper_lost) = oneshot::channel();
         let keeper = spawn_keeper(self.keeper.take(), received, alive)?;
         let office = Arc::clone(&self.office);
+        let doors = self.open_doors();
         office.meters.set_listening(true);
         match self.status.take() {
             Some(listener) => {
@@ -164,6 +168,10 @@ impl Gateway {
             None => drop(self),
         }
         office.log.finding(&listening(&local.to_string()));
+        for door in &doors {
+            office.log.finding(door);
+        }
+        runtime.spawn(admission::remind(office.log.clone(), doors, REMINDER));
         runtime.block_on(signals.keep(&phase, || reload(&office, &orders), async {
             drop(keeper_lost.await)
         }));
@@ -175,6 +183,16 @@ impl Gateway {
         join(keeper)?;
         office.access_log.flush();
         Ok(())
+    }
+
+    /// In HTTP mode there is no door at all.
+    fn open_doors(&self) -> Vec<Finding> {
+        match self.config.mode {
+            Mode::Http => Vec::new(),
+            Mode::Https(_) => {
+                admission::open_doors(self.config.client_auth, &self.config.exemptions)
+            }
+        }
     }
 
     /// Every worker has its own event loop and its own connections to the application, so that a
@@ -249,9 +267,14 @@ fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper
         boxed.collect::<Troubles>()
     })?;
     startup_log::warnings(log, loaded.credentials(), office.clock.now());
+    let rules = RuleKeeper::start(&config.rules, TimeZone::system()).map_err(|errors| {
+        let told = errors.into_iter().flat_map(|error| told(log, error));
+        told.collect::<Troubles>()
+    })?;
     let meters = Arc::clone(&office.meters);
-    Keeper::start(config, files, loaded, office.clock, meters, log.clone())
-        .map_err(|error| told(log, error))
+    let (clock, log) = (office.clock, log.clone());
+    Keeper::start(config, files, loaded, rules, clock, meters, log)
+        .map_err(|error| told(&office.log, error))
 }
 
 /// SIGHUP: logs by their names again (logrotate), then everything else.

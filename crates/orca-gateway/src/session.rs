@@ -15,23 +15,27 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{AccessLog, Entry, Peer};
+use crate::admission::{Despite, Ground};
 use crate::body::{self, ResponseBody};
 use crate::choices::Choices;
 use crate::clock::Clock;
 use crate::config::ClientAuth;
 use crate::doorway::Doorway;
 use crate::examination::Examination;
+use crate::exempt::Exemptions;
 use crate::explain::{Asker, Pages};
 use crate::forward::{Client, Forwarder, RESERVED, Unserved, is_reserved};
 use crate::headers::Scheme;
-use crate::identity::{Cause, ClientIdentity, Refusal};
+use crate::identity::{Cause, Refusal};
 use crate::limits::Limits;
-use crate::live::{Live, Snapshot};
+use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
 use crate::news::News;
+use crate::operators::WrongOperator;
 use crate::origin::{AllowedOrigins, Foreign};
 use crate::server_names::{self, NameLog};
+use crate::standing::{Judged, Standing};
 use crate::trust::Presented;
 
 /// How long a refusal on HTTP/2 may be read before GOAWAY: Java 17 drops a response it has not handed
@@ -45,6 +49,7 @@ pub(crate) struct Office {
     pub(crate) client_auth: ClientAuth,
     pub(crate) clock: Clock,
     pub(crate) doorway: Arc<Doorway>,
+    pub(crate) exemptions: Exemptions,
     pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
     pub(crate) log: EventLog,
@@ -54,6 +59,32 @@ pub(crate) struct Office {
     pub(crate) pages: Pages,
     /// Foreign sites that were told of.
     pub(crate) sites: News,
+    /// Wrong operators that were told of.
+    pub(crate) operators: News,
+}
+
+impl Office {
+    /// How a client at an address is asked for its certificate. One that may come without a
+    /// certificate must not be refused before its request is known.
+    pub(crate) fn client_auth_of(&self, address: IpAddr) -> ClientAuth {
+        match self.client_auth {
+            ClientAuth::Strict if self.exemptions.know(address) => ClientAuth::Explain,
+            client_auth => client_auth,
+        }
+    }
+
+    /// Why somebody without a verdict is served, if at all.
+    fn ground(&self, address: IpAddr, path: &str) -> Option<Ground> {
+        if self.exemptions.cover(address, path) && !is_reserved(path) {
+            return Some(Ground::Exempt);
+        }
+        (self.client_auth == ClientAuth::Observe).then_some(Ground::Observe)
+    }
+
+    /// Whether somebody without a verdict may be served.
+    fn receives(&self, address: IpAddr) -> bool {
+        self.client_auth == ClientAuth::Observe || self.exemptions.know(address)
+    }
 }
 
 /// One connection's requests.
@@ -77,46 +108,42 @@ struct Leaving {
 /// On what ground requests are answered.
 enum Who {
     /// HTTP mode: nobody is asked.
-    Anybody(Client),
+    Anybody(Arc<Client>),
     /// http on the TLS port.
     PlainHttp(PlainHttp),
     /// HTTPS.
-    Shown(Box<Shown>),
+    Shown(Box<Standing>),
 }
 
 struct PlainHttp {
     live: Live,
     local: SocketAddr,
-}
-
-struct Shown {
-    examination: Arc<Examination>,
-    address: IpAddr,
-    standing: Mutex<Standing>,
-}
-
-/// The verdict of one snapshot.
-struct Standing {
-    live: Live,
-    snapshot: Arc<Snapshot>,
-    verdict: Result<Arc<ClientIdentity>, Refusal>,
-    client: Option<Arc<Client>>,
+    client: Arc<Client>,
 }
 
 /// Who may be answered what.
 enum Ruling {
-    Serve(Arc<Client>),
+    Serve(Guest),
     Refuse(Refusal),
+    /// The identity is good, its operator is not.
+    WrongOperator(Guest, WrongOperator),
+}
+
+/// Somebody who is served.
+struct Guest {
+    client: Arc<Client>,
+    despite: Option<Despite>,
 }
 
 impl Session {
     /// HTTP mode.
     pub(crate) fn open(office: Arc<Office>, forwarder: Forwarder, address: IpAddr) -> Arc<Self> {
         let closing = CancellationToken::new();
-        let client = Client::unverified(address, closing.clone());
+        let peer = Arc::new(Peer::new(address, None));
+        let client = Client::unverified(Arc::clone(&peer), Scheme::Http, closing.clone());
         Arc::new(Self {
-            peer: Arc::clone(client.peer()),
-            who: Who::Anybody(client),
+            peer,
+            who: Who::Anybody(Arc::new(client)),
             office,
             forwarder,
             closing,
@@ -132,12 +159,19 @@ impl Session {
         local: SocketAddr,
         live: Live,
     ) -> Arc<Self> {
+        let closing = CancellationToken::new();
+        let peer = Arc::new(Peer::new(address, None));
+        let client = Client::unverified(Arc::clone(&peer), Scheme::Http, closing.clone());
         Arc::new(Self {
-            peer: Arc::new(Peer::new(address, None)),
-            who: Who::PlainHttp(PlainHttp { live, local }),
+            peer,
+            who: Who::PlainHttp(PlainHttp {
+                live,
+                local,
+                client: Arc::new(client),
+            }),
             office,
             forwarder,
-            closing: CancellationToken::new(),
+            closing,
             leaving: Leaving::default(),
         })
     }
@@ -152,19 +186,10 @@ impl Session {
         live: Live,
     ) -> Arc<Self> {
         let certificate = examination.presented().map(Presented::certificate);
-        let standing = Standing {
-            live,
-            snapshot: Arc::clone(examination.snapshot()),
-            verdict: examination.verdict(),
-            client: None,
-        };
+        let peer = Arc::new(Peer::new(address, certificate.map(AsRef::as_ref)));
         Arc::new(Self {
-            peer: Arc::new(Peer::new(address, certificate.map(AsRef::as_ref))),
-            who: Who::Shown(Box::new(Shown {
-                examination,
-                address,
-                standing: Mutex::new(standing),
-            })),
+            peer,
+            who: Who::Shown(Box::new(Standing::new(examination, address, live))),
             office,
             forwarder,
             closing: CancellationToken::new(),
@@ -186,31 +211,27 @@ impl Session {
     pub(crate) fn is_trusted(&self) -> bool {
         match &self.who {
             Who::Anybody(_) => true,
-            Who::PlainHttp(_) => false,
-            Who::Shown(shown) => shown.lock().verdict.is_ok(),
+            Who::PlainHttp(_) => self.office.receives(self.peer.address()),
+            Who::Shown(standing) => standing.is_good() || self.office.receives(self.peer.address()),
         }
     }
 
     /// The moment after which the present verdict says nothing.
     pub(crate) fn valid_until(&self) -> Option<Timestamp> {
         match &self.who {
-            Who::Shown(shown) => shown.lock().verdict.as_ref().ok().map(|id| id.not_after()),
+            Who::Shown(standing) => standing.valid_until(self.office.clock.now()),
             Who::Anybody(_) | Who::PlainHttp(_) => None,
         }
     }
 
     /// Whether a connection that was let in must end at once, idle or not: its certificate counts no
-    /// longer. An unusable CRL alone lets requests be refused one by one.
+    /// longer. While everybody is served nobody is cut off.
     pub(crate) fn must_end(&self) -> bool {
-        let Who::Shown(shown) = &self.who else {
+        let Who::Shown(standing) = &self.who else {
             return false;
         };
-        let mut standing = shown.lock();
-        if standing.verdict.is_err() {
-            return false;
-        }
-        shown.judge(&mut standing, self.office.clock.now());
-        let ends = matches!(&standing.verdict, Err(refusal) if refusal.cause != Cause::CrlUnusable);
+        let ends = standing.has_ended(self.office.clock.now())
+            && self.office.client_auth != ClientAuth::Observe;
         if ends {
             self.office.meters.ended.increment();
         }
@@ -223,32 +244,82 @@ impl Session {
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let now = self.office.clock.now();
-        Ok(match &self.who {
-            Who::Anybody(client) => self.serve(client, request, now).await,
-            Who::PlainHttp(plain) => self.redirect(plain, request, now),
-            Who::Shown(shown) => match shown.ruling(now, &self.closing) {
-                Ruling::Refuse(refusal) => self.refuse(&refusal, request, now),
-                Ruling::Serve(client) if is_reserved(request.uri().path()) => {
-                    self.reserved(&client, request, now)
-                }
-                Ruling::Serve(client) => self.serve(&client, request, now).await,
+        let is_ours = is_reserved(request.uri().path()) && !matches!(self.who, Who::Anybody(_));
+        Ok(match self.ruling(&request, now) {
+            Ruling::Refuse(refusal) => match &self.who {
+                Who::PlainHttp(plain) => self.redirect(plain, request, now),
+                Who::Anybody(_) | Who::Shown(_) => self.refuse(&refusal, request, now),
             },
+            Ruling::Serve(guest) if is_ours => self.reserved(&guest.client, request, now),
+            Ruling::Serve(guest) => self.serve(&guest, request, now).await,
+            Ruling::WrongOperator(guest, wrong) => {
+                self.refuse_operator(&guest.client, &wrong, request, now)
+            }
         })
+    }
+
+    fn ruling(&self, request: &Request<Incoming>, now: Timestamp) -> Ruling {
+        let judged = match &self.who {
+            Who::Anybody(client) => {
+                return Ruling::Serve(Guest {
+                    client: Arc::clone(client),
+                    despite: None,
+                });
+            }
+            Who::PlainHttp(plain) => Judged {
+                snapshot: Arc::clone(&plain.live.borrow()),
+                verdict: Err(Refusal::without_certificate(Cause::PlainHttp)),
+                client: Arc::clone(&plain.client),
+            },
+            Who::Shown(standing) => standing.judged(now, &self.peer, &self.closing),
+        };
+        let path = request.uri().path();
+        let despite = match &judged.verdict {
+            Ok(_) => None,
+            Err(refusal) => match self.office.ground(self.peer.address(), path) {
+                Some(ground) => Some(Despite {
+                    ground,
+                    cause: refusal.cause,
+                }),
+                None => return Ruling::Refuse(refusal.clone()),
+            },
+        };
+        let guest = Guest {
+            client: judged.client,
+            despite,
+        };
+        let identity = judged.verdict.as_deref().ok();
+        let operators = &judged.snapshot.rules().operators;
+        match operators.admit(identity, request.headers()) {
+            Ok(()) => Ruling::Serve(guest),
+            Err(_) if self.office.client_auth == ClientAuth::Observe => Ruling::Serve(Guest {
+                despite: guest.despite.or(Some(Despite {
+                    ground: Ground::Observe,
+                    cause: Cause::WrongOperator,
+                })),
+                ..guest
+            }),
+            Err(wrong) => Ruling::WrongOperator(guest, wrong),
+        }
     }
 
     async fn serve(
         &self,
-        client: &Client,
+        guest: &Guest,
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
+        let client = &guest.client;
         let (parts, incoming) = request.into_parts();
         let asker = self.asker(&parts);
-        let entry = Entry::of_request(now, client.peer(), &parts, None);
+        let entry = Entry::of_request(now, client.peer(), &parts, None).despite(guest.despite);
         let pending = self.office.access_log.pending(entry);
         if let Some(site) = self.foreign(&parts) {
             let page = self.refuse_site(&site, &asker, now);
             return pending.on_end(page, Some(Cause::CrossSite));
+        }
+        if let Some(despite) = guest.despite {
+            self.office.meters.admitted(despite).increment();
         }
         let request = Request::from_parts(parts, incoming);
         match self.forwarder.forward(client, request).await {
@@ -275,6 +346,26 @@ impl Session {
             self.office.log.finding(&site.finding());
         }
         self.office.pages.cross_site(site, asker, now)
+    }
+
+    /// The connection goes on: its certificate is good. The body stays unread.
+    fn refuse_operator(
+        &self,
+        client: &Client,
+        wrong: &WrongOperator,
+        request: Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<ResponseBody> {
+        let (parts, _) = request.into_parts();
+        self.office.meters.refused(Cause::WrongOperator).increment();
+        let told = wrong.finding(client.peer());
+        let text = told.message.get(self.office.lang);
+        if self.office.operators.is_news(text, Instant::now()) {
+            self.office.log.finding(&told);
+        }
+        let page = self.office.pages.wrong_operator(&self.asker(&parts), now);
+        let entry = Entry::of_request(now, client.peer(), &parts, Some(Cause::WrongOperator));
+        self.office.access_log.pending(entry).on_end(page, None)
     }
 
     fn foreign(&self, request: &request::Parts) -> Option<Foreign> {
@@ -392,10 +483,10 @@ impl Session {
     }
 
     fn authority_names(&self) -> Vec<String> {
-        let Who::Shown(shown) = &self.who else {
+        let Who::Shown(standing) = &self.who else {
             return Vec::new();
         };
-        let snapshot = Arc::clone(&shown.lock().snapshot);
+        let snapshot = standing.snapshot();
         let authorities = snapshot.trust().authorities();
         let mut names: Vec<String> = authorities
             .iter()
@@ -434,42 +525,6 @@ impl Leaving {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shown {
-    fn ruling(&self, now: Timestamp, closing: &CancellationToken) -> Ruling {
-        let mut standing = self.lock();
-        self.judge(&mut standing, now);
-        match &standing.verdict {
-            Err(refusal) => Ruling::Refuse(refusal.clone()),
-            Ok(identity) => {
-                let identity = Arc::clone(identity);
-                let client = standing.client.get_or_insert_with(|| {
-                    Arc::new(Client::verified(self.address, &identity, closing.clone()))
-                });
-                Ruling::Serve(Arc::clone(client))
-            }
-        }
-    }
-
-    /// One atomic load and two comparisons where nothing has changed.
-    fn judge(&self, standing: &mut Standing, now: Timestamp) {
-        // Without its writer nothing changes any more.
-        if standing.live.has_changed().unwrap_or(false) {
-            standing.snapshot = Arc::clone(&standing.live.borrow_and_update());
-        } else if let Ok(identity) = &standing.verdict
-            && standing.snapshot.trust().still_holds(identity, now)
-        {
-            return;
-        }
-        if let Some(presented) = self.examination.presented() {
-            standing.verdict = standing.snapshot.trust().judge(presented, now);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

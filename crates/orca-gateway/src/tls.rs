@@ -100,7 +100,7 @@ impl TlsServer {
 /// Java's HttpClient now and then waits for its timeout.
 fn protocols(client_auth: ClientAuth) -> Vec<Vec<u8>> {
     match client_auth {
-        ClientAuth::Explain => vec![H2.to_vec(), HTTP_1_1.to_vec()],
+        ClientAuth::Explain | ClientAuth::Observe => vec![H2.to_vec(), HTTP_1_1.to_vec()],
         ClientAuth::Strict => vec![HTTP_1_1.to_vec()],
     }
 }

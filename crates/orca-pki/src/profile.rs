@@ -66,6 +66,27 @@ impl Network {
                 .all(|((a, n), m)| a & m == n & m)
     }
 
+    /// The same range, written with its first address.
+    pub fn canonical(&self) -> Self {
+        let shift = |bits: u32| bits.saturating_sub(u32::from(self.prefix));
+        let address = match self.address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(shift(32)).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(shift(128)).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() & mask).into())
+            }
+        };
+        Self { address, ..*self }
+    }
+
+    /// The address it was written with.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Address and mask, as the iPAddress of a name constraint wants them (RFC 5280 §4.2.1.10).
     fn octets(&self) -> (Vec<u8>, Vec<u8>) {
         let address = octets(self.address);

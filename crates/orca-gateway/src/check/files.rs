@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use orca_messages::{Finding, Text, render, text};
 use orca_pki::crl::{self, Crl, CrlError, UnverifiedCrl};
 use orca_pki::verification::Authorities;
@@ -13,6 +14,7 @@ use orca_pki::verification::Authorities;
 use super::failure;
 use crate::config::{CrlSource, CrlUnusable, HttpsFiles};
 use crate::credentials::{Credentials, both_days};
+use crate::reload::RuleFiles;
 
 /// Certificate, key, authorities and revocation lists.
 pub(super) fn https(files: &HttpsFiles, unusable: CrlUnusable, now: Timestamp) -> Vec<Finding> {
@@ -52,6 +54,26 @@ fn loaded(credentials: &Credentials, now: Timestamp) -> Finding {
             "server certificate ({subject}) and key belong together; names: {en}; {days} days left"
         ),
     )
+}
+
+/// Operators and hours.
+pub(super) fn rules(files: &RuleFiles) -> Vec<Finding> {
+    if *files == RuleFiles::default() {
+        return Vec::new();
+    }
+    match files.read(&TimeZone::system()) {
+        Ok(rules) => {
+            let operators = rules.operators.len();
+            vec![Finding::ok(
+                "rules-readable",
+                text!(
+                    "オペレータと利用時間の設定を読み取れます(オペレータ{operators}名)。",
+                    "operators and hours can be read ({operators} operators listed)"
+                ),
+            )]
+        }
+        Err(errors) => errors.iter().map(|error| failure(error)).collect(),
+    }
 }
 
 /// Whoever reads the key can pretend to be the server.

@@ -13,7 +13,9 @@ use super::{
     SERVER_KEYS, ServerKeys, Upstream, UpstreamIdentity,
 };
 use crate::config_error::ConfigError;
+use crate::exempt::{BadExemption, Exemptions};
 use crate::limits::Limits;
+use crate::reload::RuleFiles;
 use orca_conf::{Assignment, ConfFile};
 
 const MAX_WORKERS: usize = 1024;
@@ -63,10 +65,11 @@ impl<'a> Terms<'a> {
             client_auth: self
                 .parsed(
                     "GATEWAY_CLIENT_AUTH",
-                    "explain, strict",
+                    "explain, strict, observe",
                     |word| match word {
                         "explain" => Some(ClientAuth::Explain),
                         "strict" => Some(ClientAuth::Strict),
+                        "observe" => Some(ClientAuth::Observe),
                         _ => None,
                     },
                 )
@@ -98,6 +101,8 @@ impl<'a> Terms<'a> {
                 )
                 .unwrap_or_default(),
             limits: self.limits(),
+            rules: self.rules(mode.as_ref()),
+            exemptions: self.exemptions(),
             mode: mode?,
             upstream: upstream?,
         })
@@ -209,6 +214,41 @@ impl<'a> Terms<'a> {
                 .parsed("GATEWAY_IDLE_TIMEOUT", times, seconds)
                 .unwrap_or(usual.idle),
         }
+    }
+
+    /// Both rules are about certificates: without HTTPS they would be void, and nobody would notice.
+    fn rules(&mut self, mode: Option<&Mode>) -> RuleFiles {
+        for key in ["GATEWAY_OPERATORS", "GATEWAY_WINDOWS"] {
+            if mode == Some(&Mode::Http) && self.text(key).is_some() {
+                self.refuse(ConfigError::NeedsHttps { key });
+            }
+        }
+        RuleFiles {
+            operators: self.path("GATEWAY_OPERATORS"),
+            windows: self.path("GATEWAY_WINDOWS"),
+        }
+    }
+
+    fn exemptions(&mut self) -> Exemptions {
+        const KEY: &str = "GATEWAY_EXEMPT";
+        let Some(assignment) = self.text(KEY) else {
+            return Exemptions::default();
+        };
+        match assignment.value.parse() {
+            Ok(exemptions) => return exemptions,
+            Err(BadExemption::HostBits(network)) => self.refuse(ConfigError::HostBits {
+                line: assignment.line,
+                key: KEY,
+                network: network.to_string(),
+            }),
+            Err(BadExemption::Form) => {
+                self.refuse_value(
+                    assignment,
+                    "\"192.168.1.50/32 /api/; 192.168.1.51/32 /api/\"",
+                );
+            }
+        }
+        Exemptions::default()
     }
 
     fn workers(&mut self) -> NonZeroUsize {

@@ -129,9 +129,58 @@ pub(super) fn of_refusal(refusal: &Refusal, authorities: &[String], zone: &TimeZ
                 "Open the address that begins with https, and change your bookmark too.",
             )],
         },
+        Cause::OutsideHours => outside_hours(&ja, &en, refusal.date, zone),
+        Cause::WrongOperator => wrong_operator(),
         Cause::CrossSite => cross_site(&Foreign::default()),
         Cause::UpstreamBusy => application_busy(),
         Cause::UpstreamDown => application_down(),
+    }
+}
+
+/// `date` is the next opening.
+fn outside_hours(ja: &str, en: &str, date: Option<Timestamp>, zone: &TimeZone) -> Texts {
+    let (day_ja, day_en) = day(date, zone);
+    let time = date.map(|at| zone.to_datetime(at).strftime("%H:%M").to_string());
+    let reason = match time {
+        Some(time) => text!(
+            "次に使用できるのは{day_ja} {time}からです。",
+            "It can be used again from {day_en} {time}.",
+        ),
+        None => text!("使用できる期間は終わっています。", "Its time is over.",),
+    };
+    Texts {
+        title: text!(
+            "証明書{ja}は、決められた時間の外では使用できません。",
+            "The certificate{en} may be used at certain hours only.",
+        ),
+        reason,
+        steps: vec![text!(
+            "時間外の作業が必要な場合は、医院の管理者に連絡してください(GATEWAY_WINDOWSの設定)。",
+            "If work is needed outside of these hours, call the clinic's administrator (GATEWAY_WINDOWS).",
+        )],
+    }
+}
+
+pub(super) fn wrong_operator() -> Texts {
+    Texts {
+        title: text!(
+            "このオペレータIDは、提示された証明書では使用できません。",
+            "This operator may not be used with the certificate that was shown.",
+        ),
+        reason: text!(
+            "APIのBasic認証のオペレータIDと証明書の組み合わせが、サーバの設定にないか、認証の情報を読み取れません。日レセのパスワードは確認していません。",
+            "The server lists no such pair of operator and certificate for the API, or the credentials cannot be read. The password was not looked at.",
+        ),
+        steps: vec![
+            text!(
+                "プログラムに設定したオペレータIDと証明書を確認してください。",
+                "Check the operator and the certificate that the program is set up with.",
+            ),
+            text!(
+                "正しい場合は、管理者に番号を伝えてください(GATEWAY_OPERATORSの設定)。",
+                "If they are right, tell your administrator the number (GATEWAY_OPERATORS).",
+            ),
+        ],
     }
 }
 

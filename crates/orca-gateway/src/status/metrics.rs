@@ -105,6 +105,18 @@ fn write_labelled(out: &mut String, report: &Report) -> fmt::Result {
     }
     head(
         out,
+        "admitted_total",
+        "counter",
+        "Requests served without a valid certificate, by ground and cause.",
+    )?;
+    for (ground, causes) in &report.admitted {
+        for (cause, count) in causes {
+            let label = format!("{{ground=\"{ground}\",cause=\"{cause}\"}}");
+            value(out, "admitted_total", &label, count)?;
+        }
+    }
+    head(
+        out,
         "log_lines_dropped_total",
         "counter",
         "Log lines that were lost.",

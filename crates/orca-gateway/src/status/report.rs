@@ -55,6 +55,12 @@ pub(super) struct Report {
     /// With an answer of the application.
     pub(super) requests: u64,
     pub(super) refusals: BTreeMap<&'static str, u64>,
+    /// `explain`, `strict` or `observe`; `None` in HTTP mode.
+    client_auth: Option<&'static str>,
+    /// Who is served without a certificate, as configured.
+    exemptions: Vec<String>,
+    /// Requests served without a verdict or against a rule, by ground and cause.
+    pub(super) admitted: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     last_reload: Option<LastReload>,
     pub(super) dropped_log_lines: DroppedLines,
     /// What somebody should look at.
@@ -157,6 +163,17 @@ impl Report {
                 .refusals()
                 .map(|(cause, count)| (cause.as_str(), count))
                 .collect(),
+            client_auth: match sources.config.mode {
+                Mode::Https(_) => Some(sources.config.client_auth.as_str()),
+                Mode::Http => None,
+            },
+            exemptions: sources
+                .config
+                .exemptions
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            admitted: admitted(meters),
             last_reload: meters.last_reload().map(LastReload::from),
             dropped_log_lines: DroppedLines {
                 event: sources.log.dropped(),
@@ -182,6 +199,7 @@ impl Report {
                 days_left.is_some_and(|days| days <= EXPIRING_DAYS),
                 "server-certificate-expiring",
             ),
+            (self.client_auth == Some("observe"), "observing"),
             (crl(CrlState::Missing), "crl-missing"),
             (crl(CrlState::Overdue), "crl-overdue"),
             (dropped.event + dropped.access > 0, "log-lines-dropped"),
@@ -190,6 +208,17 @@ impl Report {
         .filter_map(|(holds, id)| holds.then_some(id))
         .collect()
     }
+}
+
+fn admitted(meters: &Meters) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
+    let mut admitted: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (despite, count) in meters.admissions() {
+        let causes = admitted.entry(despite.ground.as_str()).or_default();
+        if count > 0 {
+            causes.insert(despite.cause.as_str(), count);
+        }
+    }
+    admitted
 }
 
 impl Certificate {

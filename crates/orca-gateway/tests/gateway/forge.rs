@@ -13,6 +13,12 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::config::CrlUnusable;
+use crate::identity::ClientIdentity;
+use crate::trust::{Presented, TrustSnapshot};
+use orca_pki::certificate::Certificate;
+use orca_pki::verification::Authorities;
+
 /// An authority with its key.
 pub(crate) struct Ca {
     params: CertificateParams,
@@ -73,6 +79,24 @@ impl Ca {
         self.client_with(serial, |client| {
             client.not_after = date_time_ymd(2021, 1, 1)
         })
+    }
+
+    /// A client of that name as it is known after the verdict, at some moment of its validity.
+    pub(crate) fn verified(&self, common_name: &str) -> Arc<ClientIdentity> {
+        let client = self.client_with(7, |client| {
+            client.distinguished_name = Default::default();
+            client
+                .distinguished_name
+                .push(DnType::CommonName, common_name);
+        });
+        let certificate = |der: &[u8]| Certificate::from_der(der).unwrap();
+        let authorities = Authorities::new([certificate(&self.der)]);
+        TrustSnapshot::new(authorities, Default::default(), CrlUnusable::Warn)
+            .judge(
+                &Presented::new(Arc::new(certificate(&client.0.cert[0])), Vec::new()),
+                "2026-11-24T03:00:00Z".parse().unwrap(),
+            )
+            .unwrap()
     }
 
     /// The authority's own certificate as if it were a client's.

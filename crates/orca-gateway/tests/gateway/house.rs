@@ -34,7 +34,7 @@ use crate::forward::Forwarder;
 use crate::listener;
 use crate::log::EventLog;
 use crate::meters::Meters;
-use crate::reload::{Keeper, Loaded, Order};
+use crate::reload::{Keeper, Loaded, Order, RuleKeeper};
 use crate::session::Office;
 use crate::shutdown::Phase;
 use crate::slots::Slots;
@@ -94,10 +94,12 @@ impl House {
             panic!("no files");
         };
         let loaded = Loaded::from_files(files).unwrap();
+        let rules = RuleKeeper::start(&config.rules, TimeZone::UTC).unwrap();
         let (keeper, live) = Keeper::start(
             &config,
             files,
             loaded,
+            rules,
             clock,
             Arc::clone(&meters),
             events.clone(),
@@ -110,6 +112,7 @@ impl House {
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
+            exemptions: config.exemptions.clone(),
             doorway: Arc::new(Doorway::new(64, config.limits.connections_per_address)),
             meters,
             lang: Lang::Ja,
@@ -119,6 +122,7 @@ impl House {
             origins: config.allowed_origins.clone(),
             pages: Pages::new(Some("窓口 03-1234-5678".into()), TimeZone::UTC),
             sites: Default::default(),
+            operators: Default::default(),
         });
         let connector = Connector::new(&config.upstream, None).unwrap();
         let slots = Slots::new(config.limits.upstream_connections, PATIENCE);

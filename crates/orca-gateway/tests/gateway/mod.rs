@@ -8,7 +8,7 @@ mod house;
 mod https_upstream;
 mod hygiene;
 mod limits;
-mod proxy;
+pub(crate) mod proxy;
 mod raw_http2;
 mod refusals;
 mod revocation;

@@ -19,12 +19,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::access_log::Peer;
 use crate::access_log::{AccessLog, Entry};
 use crate::body::{self, ResponseBody};
 use crate::clock::Clock;
 use crate::config::LogTarget;
 use crate::connector::Connector;
 use crate::forward::{Client, Forwarder};
+use crate::headers::Scheme;
 use crate::identity::Cause;
 use crate::log::EventLog;
 use crate::slots::Slots;
@@ -39,7 +41,7 @@ pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits until `condition` holds.
-pub(super) async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl Fn() -> bool) {
     soon(async {
         while !condition() {
             // The pause between two looks, not a guess how long something takes.
@@ -170,7 +172,11 @@ async fn accept(
 ) {
     while let Ok((stream, peer)) = listener.accept().await {
         stream.set_nodelay(true).unwrap();
-        let client = Arc::new(Client::unverified(peer.ip(), closing.clone()));
+        let client = Arc::new(Client::unverified(
+            Arc::new(Peer::new(peer.ip(), None)),
+            Scheme::Http,
+            closing.clone(),
+        ));
         let (forwarder, access_log) = (forwarder.clone(), access_log.clone());
         let service = service_fn(move |request| {
             answer(
