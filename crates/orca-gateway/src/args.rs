@@ -8,6 +8,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use orca_messages::{Lang, Localize, Text, text};
 
+use crate::observe_report::{Order, Since};
+
 /// What was asked for.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Args {
@@ -19,12 +21,14 @@ pub(crate) struct Args {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Task {
     /// Serve.
     Run,
     /// Tell what a start would do.
     Check(Format),
+    /// Tell from access logs who would be locked out.
+    ObserveReport(Order),
 }
 
 /// How findings are printed.
@@ -101,6 +105,14 @@ fn wanted_lang(arguments: &[OsString]) -> Option<Lang> {
 fn args(lang: Lang, matches: &ArgMatches) -> Args {
     let task = match matches.subcommand() {
         Some(("check" | "diagnose", matches)) => Task::Check(format(matches)),
+        Some(("observe_report", matches)) => Task::ObserveReport(Order {
+            files: matches
+                .get_many::<PathBuf>("file")
+                .map(|files| files.cloned().collect())
+                .unwrap_or_default(),
+            since: matches.get_one::<Since>("since").copied(),
+            format: format(matches),
+        }),
         _ => Task::Run,
     };
     Args {
@@ -172,6 +184,37 @@ fn command(lang: Lang) -> Command {
                     "起動せずに、起動した場合の問題をすべて表示する(異常があれば終了コード1)",
                     "tell all that is wrong without starting; exit 1 if anything is"
                 ),
+            )
+            .arg(format()),
+        )
+        .subcommand(
+            subcommand(
+                "observe_report",
+                text!(
+                    "アクセスログから、証明書を必須にすると接続できなくなる端末の一覧を表示する",
+                    "tell from access logs who would be locked out if certificates were asked for"
+                ),
+            )
+            .arg(
+                Arg::new("file")
+                    .value_name("FILE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .num_args(1..)
+                    .required(true)
+                    .help(say(text!(
+                        "アクセスログ(gzip圧縮されたものも可)",
+                        "access logs, compressed ones (gzip) too"
+                    ))),
+            )
+            .arg(
+                Arg::new("since")
+                    .long("since")
+                    .value_name("DATE")
+                    .value_parser(clap::value_parser!(Since))
+                    .help(say(text!(
+                        "この日(2026-11-24)か時刻(RFC 3339)以降の行だけを集計する",
+                        "only lines from that day (2026-11-24) or moment (RFC 3339) on"
+                    ))),
             )
             .arg(format()),
         )
@@ -251,6 +294,9 @@ fn complaint(error: &clap::Error) -> Text {
             "{argument} は一度だけ指定できます",
             "{argument} can be given only once"
         ),
+        ErrorKind::MissingRequiredArgument => {
+            text!("{argument} がありません", "{argument} is missing")
+        }
         _ => text!("引数を解釈できません", "the arguments cannot be understood"),
     }
 }
@@ -292,6 +338,23 @@ mod tests {
             ("diagnose --format=table", Format::Table),
         ] {
             assert_eq!(parsed(line).unwrap().task, Task::Check(format));
+        }
+    }
+
+    #[test]
+    fn observe_report_takes_files_and_a_beginning() {
+        let Task::ObserveReport(order) =
+            parsed("observe_report a b.gz --since 2026-11-24 --format csv")
+                .unwrap()
+                .task
+        else {
+            panic!("another task");
+        };
+        assert_eq!(order.files, [PathBuf::from("a"), PathBuf::from("b.gz")]);
+        assert_eq!(order.since, Some("2026-11-24".parse().unwrap()));
+        assert_eq!(order.format, Format::Csv);
+        for line in ["observe_report", "observe_report a --since yesterday"] {
+            assert!(parsed(line).is_err(), "{line}");
         }
     }
 

@@ -30,6 +30,7 @@ mod live;
 mod log;
 mod meters;
 mod news;
+mod observe_report;
 mod operators;
 mod origin;
 mod reload;
@@ -55,10 +56,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::tz::TimeZone;
 use orca_messages::{Lang, Localize, render};
 
 use args::{Args, Format, Stop, Task};
 use clock::Clock;
+use observe_report::{Order, Report};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -70,6 +73,9 @@ fn main() -> ExitCode {
 }
 
 fn act(args: Args) -> ExitCode {
+    if let Task::ObserveReport(report) = args.task {
+        return observe_report(&report, args.lang);
+    }
     let path = args.conf.unwrap_or_else(config::default_path);
     if let Task::Check(format) = args.task {
         return check(&path, format, args.lang);
@@ -92,6 +98,25 @@ fn check(path: &Path, format: Format, lang: Lang) -> ExitCode {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+fn observe_report(order: &Order, lang: Lang) -> ExitCode {
+    let zone = TimeZone::system();
+    let since = order.since.map(|since| since.moment(&zone));
+    match Report::read(&order.files, since) {
+        Ok(report) => {
+            // A closed pipe is nobody's trouble.
+            let _ = report.print(order.format, lang, &zone, &mut std::io::stdout().lock());
+            let summary = report.summary();
+            let _ = writeln!(
+                std::io::stderr().lock(),
+                "{}",
+                render::finding(&summary, lang)
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&[Box::new(error)], lang),
     }
 }
 
