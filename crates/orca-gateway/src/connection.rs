@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Entry, Peer};
 use crate::body::ResponseBody;
@@ -45,6 +46,8 @@ const HEAD: usize = 128 * 1024;
 /// Requests at a time on a connection of HTTP/2, before and after a verdict.
 const STRANGER_STREAMS: u32 = 8;
 const STREAMS: u32 = 128;
+/// A client that has just connected is about to ask; a draining gateway waits this long for it.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 /// The clock of the machine may be set; dates are looked at again after this at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -176,11 +179,17 @@ impl Front {
     async fn drive(mut self, stream: Stream, version: Version, session: Arc<Session>) {
         let (owned, lent) = lend(stream);
         let idle = self.office.limits.idle;
-        let mut http = Some(Http::new(lent, version, Arc::clone(&session), idle));
+        let asked = CancellationToken::new();
+        let requests = Requests {
+            session: Arc::clone(&session),
+            asked: asked.clone(),
+        };
+        let mut http = Some(Http::new(lent, version, requests, idle));
         let clock = self.office.clock;
         let trusted = session.is_trusted();
         let mut stay = std::pin::pin!(sleep(STRANGER_STAY));
         let mut leaving = false;
+        let mut awaited = false;
         loop {
             let event = tokio::select! {
                 biased;
@@ -191,6 +200,7 @@ impl Front {
                 phase = next_phase(&mut self.phase) => phase,
                 () = session.left(), if !leaving => Event::Leave,
                 () = sleep(STRANGER_PATIENCE), if leaving => Event::End,
+                () = asked_or_late(&asked), if awaited => Event::Asked,
                 () = &mut stay, if !trusted => Event::End,
             };
             match event {
@@ -202,7 +212,13 @@ impl Front {
                     leaving = true;
                     finish(&mut http);
                 }
+                // hyper would close a connection of HTTP/1.1 whose first request is on its way.
+                Event::Drain if version == Version::One && !asked.is_cancelled() => awaited = true,
                 Event::Drain => finish(&mut http),
+                Event::Asked => {
+                    awaited = false;
+                    finish(&mut http);
+                }
                 Event::EndTunnels => session.closing().cancel(),
                 Event::End => break,
             }
@@ -223,6 +239,7 @@ enum Arrived {
 }
 
 enum Event {
+    Asked,
     Drain,
     End,
     EndTunnels,
@@ -231,7 +248,7 @@ enum Event {
     Leave,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Version {
     One,
     Two,
@@ -243,6 +260,11 @@ async fn over(http: &mut Option<Http>) {
         Some(http) => drop(http.await),
         None => std::future::pending().await,
     }
+}
+
+async fn asked_or_late(asked: &CancellationToken) {
+    // Late or not, the connection ends after what is under way.
+    let _ = timeout(FIRST_REQUEST, asked.cancelled()).await;
 }
 
 fn finish(http: &mut Option<Http>) {
@@ -288,14 +310,13 @@ enum Http {
 }
 
 impl Http {
-    fn new(lent: Lent, version: Version, session: Arc<Session>, idle: Duration) -> Self {
-        let (head, streams, patience) = if session.is_trusted() {
+    fn new(lent: Lent, version: Version, requests: Requests, idle: Duration) -> Self {
+        let (head, streams, patience) = if requests.session.is_trusted() {
             (HEAD, STREAMS, idle)
         } else {
             (STRANGER_HEAD, STRANGER_STREAMS, STRANGER_PATIENCE)
         };
         let io = TokioIo::new(lent);
-        let requests = Requests(session);
         match version {
             Version::One => Self::One(Box::pin(
                 http1::Builder::new()
@@ -336,7 +357,11 @@ impl Future for Http {
     }
 }
 
-struct Requests(Arc<Session>);
+struct Requests {
+    session: Arc<Session>,
+    /// Fires with the first request.
+    asked: CancellationToken,
+}
 
 impl Service<Request<Incoming>> for Requests {
     type Response = Response<ResponseBody>;
@@ -344,6 +369,7 @@ impl Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Box::pin(Arc::clone(&self.0).answer(request))
+        self.asked.cancel();
+        Box::pin(Arc::clone(&self.session).answer(request))
     }
 }

@@ -22,6 +22,7 @@ use crate::crl_store::{CrlStore, Offered, StateError};
 use crate::live::{Live, Snapshot};
 use crate::log::EventLog;
 use crate::meters::{Meters, Reload, ReloadOutcome};
+use crate::sd::Pulse;
 use crate::tls::TlsServer;
 use crate::trust::{CrlState, TrustSnapshot};
 use findings::{alarm, fault, fewer_authorities, list_gone, list_not_kept, list_unusable, told};
@@ -149,10 +150,14 @@ impl Keeper {
     }
 
     /// Watches until the other half of `orders` is gone. Blocks; has a thread of its own.
-    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
+    pub(crate) fn run(mut self, orders: &Receiver<Order>, pulse: &Pulse) {
         loop {
+            pulse.beat();
             match orders.recv_timeout(POLL) {
-                Ok(Order::Hangup) => self.reload_all(),
+                Ok(Order::Hangup { done }) => {
+                    self.reload_all();
+                    drop(done);
+                }
                 Ok(Order::Lists {
                     octets,
                     source,

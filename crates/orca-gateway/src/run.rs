@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use orca_messages::{Finding, Localize, Text, render, text};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task;
 
 use crate::access_log::AccessLog;
 use crate::admission::{self, REMINDER};
@@ -28,12 +29,16 @@ use crate::log::EventLog;
 use crate::meters::Meters;
 use crate::news::News;
 use crate::reload::{Keeper, Loaded, Order, RuleKeeper};
+use crate::sd::{Manager, Watchdog};
 use crate::server_names::NameLog;
 use crate::session::Office;
 use crate::shutdown::{Phase, Signals};
 use crate::slots::Slots;
 use crate::startup_log;
 use crate::status::{self, Sources};
+use crate::takeover::{Bound, InheritError, Inherited};
+
+type StatusTask = task::JoinHandle<io::Result<Infallible>>;
 
 /// Everything that keeps the gateway from running; it stands in the event log already.
 pub(crate) type Troubles = Vec<Box<dyn Localize>>;
@@ -43,14 +48,22 @@ pub(crate) type Troubles = Vec<Box<dyn Localize>>;
 /// # Errors
 /// What keeps it from starting.
 pub(crate) fn run(reading: Reading, clock: Clock) -> Result<(), Troubles> {
+    // Takes variables of the environment away, so before any thread reads them.
+    let inherited = Inherited::from_environment();
     let zone = TimeZone::system();
     let log = EventLog::open(&reading.log, clock, zone.clone(), reading.lang)
         .map_err(|error| vec![Box::new(error) as Box<dyn Localize>])?;
-    let outcome = Gateway::start(reading, clock, zone, &log).and_then(|gateway| {
+    let manager = Manager::new(reading.lang);
+    let outcome = Gateway::start(reading, clock, zone, &log, inherited).and_then(|gateway| {
         gateway
-            .serve()
+            .serve(manager)
             .map_err(|error| told(&log, RuntimeError(error)))
     });
+    if let Err(troubles) = &outcome {
+        for trouble in troubles {
+            manager.failed(trouble.as_ref());
+        }
+    }
     log.flush();
     outcome
 }
@@ -63,7 +76,7 @@ struct Gateway {
     listener: TcpListener,
     live: Option<Live>,
     office: Arc<Office>,
-    status: Option<TcpListener>,
+    status: Option<Bound>,
 }
 
 impl Gateway {
@@ -73,6 +86,7 @@ impl Gateway {
         clock: Clock,
         zone: TimeZone,
         log: &EventLog,
+        inherited: Result<Inherited, InheritError>,
     ) -> Result<Self, Troubles> {
         startup_log::files(log, &reading.keys);
         for left_alone in &reading.left_alone {
@@ -125,9 +139,11 @@ impl Gateway {
         };
         let connector =
             Connector::new(&config.upstream, ca_crt).map_err(|error| told(log, error))?;
-        let status = config.status.map(status::bind).transpose();
-        let status = status.map_err(|error| told(log, error))?;
-        let listener = listener::bind(config.listen).map_err(|error| told(log, error))?;
+        let mut inherited = inherited.map_err(|error| told(log, error))?;
+        let status = config.status.map(|address| inherited.status(address));
+        let status = status.transpose().map_err(|error| told(log, error))?;
+        let public = inherited.public(config.listen, log);
+        let listener = public.map_err(|error| told(log, error))?.listener;
         Ok(Self {
             config,
             connector,
@@ -140,7 +156,7 @@ impl Gateway {
     }
 
     /// Serves until a signal; this thread keeps the signals and the status page.
-    fn serve(mut self) -> io::Result<()> {
+    fn serve(mut self, manager: Manager) -> io::Result<()> {
         let runtime = runtime()?;
         let signals = {
             let _inside = runtime.enter();
@@ -149,32 +165,42 @@ impl Gateway {
         let local = self.listener.local_addr()?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let health = Arc::new(Health::default());
-        let workers = self.spawn_workers(&phases, &health)?;
+        let mut watchdog = Watchdog::default();
+        let workers = self.spawn_workers(&phases, &health, &mut watchdog)?;
         // The workers' own copies tell when the last of them has finished.
         drop(phases);
         let (orders, received) = mpsc::channel();
         // Dropped when the keeper ends, and it must not end first: nothing would be revoked any more.
         let (alive, keeper_lost) = oneshot::channel();
-        let keeper = spawn_keeper(self.keeper.take(), received, alive)?;
+        let keeper = spawn_keeper(self.keeper.take(), received, alive, &mut watchdog)?;
         let office = Arc::clone(&self.office);
         let doors = self.open_doors();
         office.meters.set_listening(true);
-        match self.status.take() {
-            Some(listener) => {
-                let sources = Arc::new(self.into_sources(local, health));
-                runtime.spawn(status::serve(listener, sources));
-            }
-            // A copy of the public listener that stayed open would let clients wait in vain.
-            None => drop(self),
-        }
-        office.log.finding(&listening(&local.to_string()));
+        let status = self.spawn_status(&runtime, local, health);
+        runtime.spawn(watchdog.keep_pinging());
+        let local = local.to_string();
+        office.log.finding(&listening(&local));
         for door in &doors {
             office.log.finding(door);
         }
         runtime.spawn(admission::remind(office.log.clone(), doors, REMINDER));
-        runtime.block_on(signals.keep(&phase, || reload(&office, &orders), async {
-            drop(keeper_lost.await)
-        }));
+        manager.ready(&local);
+        let draining = || {
+            manager.stopping();
+            if let Some(task) = status {
+                task.abort();
+            }
+        };
+        let reload = || {
+            manager.reloading();
+            let (local, done) = (local.clone(), reload(&office, &orders));
+            runtime.spawn(async move {
+                drop(done.await);
+                manager.ready(&local);
+            });
+        };
+        let failed = async { drop(keeper_lost.await) };
+        runtime.block_on(signals.keep(&phase, reload, draining, failed));
         office.meters.set_listening(false);
         for worker in workers {
             join(worker)?;
@@ -201,6 +227,7 @@ impl Gateway {
         &self,
         phases: &watch::Receiver<Phase>,
         health: &Arc<Health>,
+        watchdog: &mut Watchdog,
     ) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
         let most = self.config.limits.upstream_connections;
         let places = Arc::new(Semaphore::new(listener::connection_limit(most)));
@@ -216,6 +243,7 @@ impl Gateway {
                     Arc::clone(health),
                 );
                 let slots = slots.clone();
+                let pulse = watchdog.pulse();
                 thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || {
@@ -227,13 +255,34 @@ impl Gateway {
                             live,
                             phase,
                         };
-                        runtime()?.block_on(listener::accept(listener, front, places))
+                        let runtime = runtime()?;
+                        runtime.spawn(pulse.keep_beating());
+                        runtime.block_on(listener::accept(listener, front, places))
                     })
             })
             .collect()
     }
 
-    fn into_sources(self, listen: std::net::SocketAddr, health: Arc<Health>) -> Sources {
+    /// The task of the status page, if it must end before the gateway does: where the socket was
+    /// handed over a new gateway answers there too, and two answers would contradict each other.
+    fn spawn_status(
+        mut self,
+        runtime: &Runtime,
+        local: SocketAddr,
+        health: Arc<Health>,
+    ) -> Option<StatusTask> {
+        // A copy of the public listener that stayed open would let clients wait in vain; what is
+        // left of `self` ends here.
+        let Bound {
+            listener,
+            inherited,
+        } = self.status.take()?;
+        let sources = Arc::new(self.into_sources(local, health));
+        let task = runtime.spawn(status::serve(listener, sources));
+        inherited.then_some(task)
+    }
+
+    fn into_sources(self, listen: SocketAddr, health: Arc<Health>) -> Sources {
         Sources {
             config: self.config,
             listen,
@@ -277,15 +326,18 @@ fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper
         .map_err(|error| told(&office.log, error))
 }
 
-/// SIGHUP: logs by their names again (logrotate), then everything else.
-fn reload(office: &Office, orders: &Sender<Order>) {
+/// SIGHUP: logs by their names again (logrotate), then everything else. What is given back is over
+/// when all is read.
+fn reload(office: &Office, orders: &Sender<Order>) -> oneshot::Receiver<Infallible> {
     for reopened in [office.log.reopen(), office.access_log.reopen()] {
         if let Err(error) = reopened {
             office.log.trouble(&error);
         }
     }
-    // In HTTP mode nobody receives it.
-    let _ = orders.send(Order::Hangup);
+    let (done, over) = oneshot::channel();
+    // Where the keeper is gone, the gateway is about to end.
+    let _ = orders.send(Order::Hangup { done });
+    over
 }
 
 /// In HTTP mode there is nothing to keep, and the thread only waits for the end.
@@ -293,13 +345,15 @@ fn spawn_keeper(
     keeper: Option<Keeper>,
     orders: Receiver<Order>,
     alive: oneshot::Sender<Infallible>,
+    watchdog: &mut Watchdog,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
+    let keeper = keeper.map(|keeper| (keeper, watchdog.pulse()));
     thread::Builder::new()
         .name("keeper".to_owned())
         .spawn(move || {
             let _alive = alive;
             match keeper {
-                Some(keeper) => keeper.run(&orders),
+                Some((keeper, pulse)) => keeper.run(&orders, &pulse),
                 None => while orders.recv().is_ok() {},
             }
             Ok(())

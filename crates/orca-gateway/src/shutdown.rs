@@ -45,13 +45,14 @@ impl Signals {
         })
     }
 
-    /// Reloads on SIGHUP until SIGTERM or SIGINT, or until `failed` is over, then leads through the
-    /// phases. A second signal ends everything at once. Returns when nobody listens to the phases
+    /// Reloads on SIGHUP until SIGTERM or SIGINT, or until `failed` is over, then tells `draining` and
+    /// leads through the phases. A second signal ends everything at once. Returns when nobody listens to the phases
     /// any more.
     pub(crate) async fn keep(
         mut self,
         phase: &watch::Sender<Phase>,
         mut reload: impl FnMut(),
+        draining: impl FnOnce(),
         failed: impl Future<Output = ()>,
     ) {
         let mut failed = std::pin::pin!(failed);
@@ -64,6 +65,7 @@ impl Signals {
                 () = phase.closed() => return,
             }
         }
+        draining();
         let start = Instant::now();
         for (next, until) in [(Phase::Draining, TUNNELS), (Phase::EndingTunnels, REQUESTS)] {
             phase.send_replace(next);

@@ -16,4 +16,5 @@ mod register;
 mod reload;
 mod revocation;
 mod streams;
+mod takeover;
 mod under_load;

@@ -1,5 +1,6 @@
 //! What others ask of the keeper.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -10,7 +11,10 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// SIGHUP: read everything again.
-    Hangup,
+    Hangup {
+        /// Dropped when it is done.
+        done: oneshot::Sender<Infallible>,
+    },
     /// Revocation lists that somebody fetched or was sent; each counts on its own, and each is
     /// believed for its signature only.
     #[allow(

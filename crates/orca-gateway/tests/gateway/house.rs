@@ -106,7 +106,7 @@ impl House {
         )
         .unwrap();
         let (orders, received) = mpsc::channel();
-        std::thread::spawn(move || keeper.run(&received));
+        std::thread::spawn(move || keeper.run(&received, &Default::default()));
         let office = Arc::new(Office {
             access_log: access_log.clone(),
             choices: Default::default(),

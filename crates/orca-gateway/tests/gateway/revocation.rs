@@ -146,7 +146,8 @@ async fn fewer_authorities_need_a_signal_and_then_end_their_clients() {
     house.put("ca.crt", &house.ca.pem());
     house.told("[fewer-authorities]").await;
     assert!(keep_alive(&mut open).await.starts_with("HTTP/1.1 200"));
-    house.orders.send(Order::Hangup).unwrap();
+    let (done, _) = tokio::sync::oneshot::channel();
+    house.orders.send(Order::Hangup { done }).unwrap();
     closed(&mut open).await;
     let seen = house.client(&guest).get("/").await;
     assert!(matches!(seen, Seen::Answer(403, _)), "{seen:?}");
