@@ -77,6 +77,20 @@ impl Forge {
         self.sign(client_params(name, serial))
     }
 
+    /// A server certificate for 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// When no certificate comes of it.
+    pub fn server(&self) -> anyhow::Result<Identity> {
+        let mut params = named("127.0.0.1");
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        params.subject_alt_names = vec![rcgen::SanType::IpAddress(address)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        self.sign(params)
+    }
+
     /// A client certificate that was good in 2001.
     ///
     /// # Errors

@@ -17,5 +17,6 @@ pub mod process;
 pub mod program;
 pub mod screen;
 pub mod site;
+pub mod stand_in;
 pub mod tls;
 pub mod wait;

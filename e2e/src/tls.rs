@@ -91,6 +91,11 @@ impl Identity {
         let key = aws_lc_rs::sign::any_supported_type(&key)?;
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
+
+    /// As a server shows it.
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// Shows its identity whatever the server asks for, unlike a browser.

@@ -23,6 +23,7 @@ pub use address::{GatewayAddress, NoGatewayAddress};
 pub use courier::Effort;
 pub use failure::PushFailure;
 
+use courier::Deadline;
 use push::Parcel;
 
 /// Mode of a published CRL: it is public, the gateway reads it as another user.
@@ -92,6 +93,7 @@ pub fn send(
     now: Timestamp,
 ) -> Result<Vec<PublishFailure>, Error> {
     let mut failures = Vec::new();
+    let deadline = effort.begin();
     for round in 0..ROUNDS {
         let Some(crl) = store.newest_crl(office.site)? else {
             break;
@@ -105,10 +107,10 @@ pub fn send(
         if gateways.is_empty() {
             break;
         }
-        failures = round_of(office, store, &crl, &gateways, effort, now)?;
+        failures = round_of(office, store, &crl, &gateways, deadline, now)?;
         // Another command may have made a newer one meanwhile, and met the same gateways.
         let newest = store.newest_crl(office.site)?;
-        if newest.is_none_or(|newest| newest.number == crl.number) {
+        if newest.is_none_or(|newest| newest.number == crl.number) || deadline.is_over() {
             break;
         }
     }
@@ -120,11 +122,11 @@ fn round_of(
     store: &mut impl Store,
     crl: &CertificateRevocationList,
     gateways: &[GatewayAddress],
-    effort: Effort,
+    deadline: Deadline,
     now: Timestamp,
 ) -> Result<Vec<PublishFailure>, Error> {
     let results = match Parcel::new(office.ca, crl, now) {
-        Ok(parcel) => courier::deliver(gateways, parcel, effort),
+        Ok(parcel) => courier::deliver(gateways, parcel, deadline),
         Err(failure) => vec![Err(failure); gateways.len()],
     };
     let mut failures = Vec::new();

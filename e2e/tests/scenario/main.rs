@@ -11,6 +11,7 @@ mod hygiene;
 mod killed;
 mod login;
 mod operations;
+mod publish;
 mod refusals;
 mod register;
 mod reload;

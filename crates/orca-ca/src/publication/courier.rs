@@ -18,7 +18,29 @@ pub enum Effort {
     Full,
 }
 
+/// The moment at which an effort ends, whatever is still missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    effort: Effort,
+    end: Instant,
+}
+
+impl Deadline {
+    pub(super) fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+
+    fn left(self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+}
+
 impl Effort {
+    pub(super) fn begin(self) -> Deadline {
+        let end = Instant::now() + self.whole();
+        Deadline { effort: self, end }
+    }
+
     fn whole(self) -> Duration {
         match self {
             Self::Brief => Duration::from_secs(2),
@@ -44,24 +66,21 @@ impl Effort {
 pub(super) fn deliver(
     gateways: &[GatewayAddress],
     parcel: Parcel,
-    effort: Effort,
+    deadline: Deadline,
 ) -> Vec<Result<(), PushFailure>> {
-    let end = Instant::now() + effort.whole();
     let parcel = Arc::new(parcel);
     let (sender, receiver) = mpsc::channel();
     for (index, gateway) in gateways.iter().enumerate() {
         let (gateway, parcel, sender) = (gateway.clone(), Arc::clone(&parcel), sender.clone());
         // Not joined: looking a name up knows no limit, and the process ends soon anyway.
         thread::spawn(move || {
-            let result = persist(effort, end, || push::deliver(&gateway, &parcel, end));
+            let result = persist(deadline, || push::deliver(&gateway, &parcel, deadline.end));
             sender.send((index, result)).ok();
         });
     }
     drop(sender);
     let mut results = vec![Err(PushFailure::TimedOut); gateways.len()];
-    while let Ok((index, result)) =
-        receiver.recv_timeout(end.saturating_duration_since(Instant::now()) + GRACE)
-    {
+    while let Ok((index, result)) = receiver.recv_timeout(deadline.left() + GRACE) {
         results[index] = result;
     }
     results
@@ -72,11 +91,10 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// Tries until it is done, hopeless or too late.
 fn persist(
-    effort: Effort,
-    end: Instant,
+    deadline: Deadline,
     mut attempt: impl FnMut() -> Result<(), push::Setback>,
 ) -> Result<(), PushFailure> {
-    let mut pauses = effort.pauses().iter();
+    let mut pauses = deadline.effort.pauses().iter();
     loop {
         let setback = match attempt() {
             Ok(()) => return Ok(()),
@@ -88,7 +106,7 @@ fn persist(
             }
             _ => return Err(setback.failure),
         };
-        if end.saturating_duration_since(Instant::now()) <= pause {
+        if deadline.left() <= pause {
             return Err(setback.failure);
         }
         thread::sleep(pause);
@@ -101,7 +119,8 @@ mod tests {
 
     fn attempts(effort: Effort, limit: Duration, failure: &PushFailure, wait: u64) -> usize {
         let mut count = 0;
-        let result = persist(effort, Instant::now() + limit, || {
+        let end = Instant::now() + limit;
+        let result = persist(Deadline { effort, end }, || {
             count += 1;
             Err(push::Setback {
                 failure: failure.clone(),
