@@ -181,8 +181,8 @@ fn command(lang: Lang) -> Command {
             subcommand(
                 "check",
                 text!(
-                    "起動せずに、起動した場合の問題をすべて表示する(異常があれば終了コード1)",
-                    "tell all that is wrong without starting; exit 1 if anything is"
+                    "起動せずに、起動した場合の問題をすべて表示する(異常があれば終了コード1、警告だけなら0)",
+                    "tell all that is wrong without starting; exit 1 if anything failed, 0 with warnings alone"
                 ),
             )
             .arg(format()),

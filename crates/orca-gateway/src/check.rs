@@ -6,7 +6,7 @@ mod places;
 use std::io::{self, Write};
 use std::path::Path;
 
-use orca_messages::{Finding, Lang, Localize, Verdict, render, text};
+use orca_messages::{Finding, Lang, Localize, Text, Verdict, render, text};
 use serde::Serialize;
 
 use crate::admission;
@@ -14,6 +14,8 @@ use crate::args::Format;
 use crate::clock::Clock;
 use crate::config::{self, Config, CrlUnusable, Mode, Reading, WEBORCA_CONF};
 use crate::connector::Connector;
+use crate::startup_log;
+use crate::upstream::trouble::Trouble;
 use orca_conf::Peculiarity;
 
 /// Looks at everything a start would look at, with the start's own loaders.
@@ -56,6 +58,7 @@ pub(crate) fn print(
             for finding in findings {
                 writeln!(out, "{}", render::finding(finding, lang))?;
             }
+            writeln!(out, "{}", summary(findings).get(lang))?;
         }
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, &rows.collect::<Vec<_>>())?;
@@ -77,7 +80,7 @@ pub(crate) fn print(
     out.flush()
 }
 
-/// Whether a start would fail, or clients would.
+/// Whether a start would fail, or users would be turned away though it goes; the exit code is 1 then.
 pub(crate) fn any_failed(findings: &[Finding]) -> bool {
     findings
         .iter()
@@ -135,8 +138,8 @@ fn about_lines(reading: &Reading) -> Vec<Finding> {
         ),
     );
     let odd = reading.left_alone.iter().map(Peculiarity::finding);
-    let unknown = reading.unknown_keys.iter().cloned();
-    std::iter::once(read).chain(odd).chain(unknown).collect()
+    let remarks = reading.remarks.iter().cloned();
+    std::iter::once(read).chain(odd).chain(remarks).collect()
 }
 
 /// WebORCA sources jma-receipt.conf itself: with the three keys in it, it would switch to HTTPS too,
@@ -196,17 +199,7 @@ fn told_mode(mode: &Mode) -> Finding {
                 "the gateway starts with HTTPS and client certificates"
             ),
         ),
-        Mode::Http => Finding::warning(
-            "mode-http",
-            text!(
-                "SERVER_CRT、SERVER_PEM、CA_CRTがないため、HTTP(暗号化と認証なし)で起動します。",
-                "without SERVER_CRT, SERVER_PEM and CA_CRT the gateway starts with plain HTTP, without authentication"
-            ),
-            text!(
-                "SSLクライアント認証を使う場合は、3つとも設定してください。",
-                "set all three to use client certificates"
-            ),
-        ),
+        Mode::Http => startup_log::plain_http(),
     }
 }
 
@@ -228,18 +221,19 @@ fn application(config: &Config, ca_crt: Option<&Path>) -> Finding {
                 "the application at {address} accepts connections"
             ),
         ),
-        Err(error) => Finding::warning(
-            "upstream-down",
-            text!(
-                "日レセ(アプリケーション) {address} に接続できません({error})。",
-                "the application at {address} does not answer: {error}"
-            ),
-            text!(
-                "日レセが起動しているか、GATEWAY_UPSTREAMのアドレスが正しいか確認してください。",
-                "check that WebORCA runs and that GATEWAY_UPSTREAM is its address"
-            ),
-        ),
+        Err(error) => failure(&Trouble::of(&error)),
     }
+}
+
+/// The last line of a table: what was found, and what the exit code says of it.
+fn summary(findings: &[Finding]) -> Text {
+    let count = |verdict| findings.iter().filter(|one| one.verdict == verdict).count();
+    let (failures, warnings) = (count(Verdict::Failure), count(Verdict::Warning));
+    let code = u8::from(failures > 0);
+    text!(
+        "結果: 異常{failures}件、警告{warnings}件。終了コード{code}(異常があれば1、警告だけなら0)",
+        "result: {failures} failed, {warnings} to look at; exit code {code} (1 if anything failed, 0 with warnings alone)"
+    )
 }
 
 #[cfg(test)]
@@ -268,11 +262,21 @@ mod tests {
 
     #[test]
     fn a_sound_http_start_has_warnings_only() {
-        let (_folder, findings) = in_conf("gw.conf", &format!("umask 022\n{QUIET}"));
+        let application = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = application.local_addr().unwrap();
+        let text = format!("umask 022\n{QUIET}GATEWAY_UPSTREAM=http://{upstream}\n");
+        let (_folder, findings) = in_conf("gw.conf", &text);
         assert!(!any_failed(&findings), "{findings:?}");
-        for id in ["line-left-alone", "mode-http", "upstream-down"] {
+        for id in ["line-left-alone", "mode-http"] {
             assert_eq!(verdict_of(&findings, id), Some(Verdict::Warning), "{id}");
         }
+    }
+
+    #[test]
+    fn an_application_that_is_down_is_a_failure() {
+        let (_folder, findings) = in_conf("gw.conf", QUIET);
+        let failed = Some(Verdict::Failure);
+        assert_eq!(verdict_of(&findings, "upstream-down"), failed);
     }
 
     #[test]
@@ -325,7 +329,8 @@ mod tests {
         };
         assert_eq!(
             printed(Format::Table),
-            "failure: broken, \"it\" is [x-y]\nremedy: mend\n"
+            "failure: broken, \"it\" is [x-y]\nremedy: mend\n\
+             result: 1 failed, 0 to look at; exit code 1 (1 if anything failed, 0 with warnings alone)\n"
         );
         assert_eq!(
             printed(Format::Csv),

@@ -1,5 +1,6 @@
 //! What the configuration file means: every key of ours with its default.
 
+mod remarks;
 mod terms;
 
 use std::fmt;
@@ -8,14 +9,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use http::uri::{Authority, Scheme};
-use orca_messages::{Finding, Lang, text};
+use orca_messages::{Finding, Lang};
 
 use crate::config_error::ConfigError;
 use crate::exempt::Exemptions;
 use crate::limits::Limits;
 use crate::origin::AllowedOrigins;
 use crate::reload::RuleFiles;
-use orca_conf::{Assignment, ConfFile, Peculiarity};
+use orca_conf::{ConfFile, Peculiarity};
 use terms::Terms;
 
 /// Read where `--conf` names none, if it exists.
@@ -172,8 +173,8 @@ pub(crate) struct Reading {
     pub(crate) mode: Option<Mode>,
     /// Lines that are no plain assignment and touch no key of ours.
     pub(crate) left_alone: Vec<Peculiarity>,
-    /// Keys that begin like ours and are none: mistyped, most likely.
-    pub(crate) unknown_keys: Vec<Finding>,
+    /// Keys that are no error and not what somebody meant either.
+    pub(crate) remarks: Vec<Finding>,
     /// The configuration, or everything that is wrong with it; never an empty list.
     pub(crate) config: Result<Config, Vec<ConfigError>>,
 }
@@ -236,28 +237,9 @@ pub(crate) fn interpret(path: &Path, text: &str) -> Reading {
         keys,
         mode,
         left_alone,
-        unknown_keys: file.assignments.iter().filter_map(unknown_key).collect(),
+        remarks: remarks::about_keys(&file, config.as_ref().ok().map(|config| &config.upstream)),
         config,
     }
-}
-
-/// A mistyped `GATEWAY_CRL_UNUSABLE` must not pass unseen.
-fn unknown_key(assignment: &Assignment) -> Option<Finding> {
-    let Assignment { line, key, .. } = assignment;
-    let is_unknown = key.starts_with("GATEWAY_") && !OUR_KEYS.contains(&key.as_str());
-    is_unknown.then(|| {
-        Finding::warning(
-            "unknown-key",
-            text!(
-                "設定ファイルの{line}行目の {key} というキーはありません。無視します。",
-                "line {line} of the configuration file: there is no key {key}; it is left alone"
-            ),
-            text!(
-                "キーの綴りを確認してください。",
-                "check how the key is spelled"
-            ),
-        )
-    })
 }
 
 fn default_log(conf: &Path) -> PathBuf {
@@ -420,6 +402,14 @@ mod tests {
     }
 
     #[test]
+    fn revocation_cannot_be_switched_off() {
+        for word in ["none", "OFF", "no", "-"] {
+            let ids = error_ids(&format!("{THREE}CA_CRL={word}"));
+            assert_eq!(ids, ["crl-cannot-be-off"], "{word}");
+        }
+    }
+
+    #[test]
     fn one_or_two_of_the_three_keys_are_refused() {
         for drop in 0..3 {
             let some: String = THREE
@@ -431,6 +421,9 @@ mod tests {
             assert_eq!(error_ids(&some), ["keys-incomplete"]);
         }
         assert_eq!(error_ids("CA_CRT=/c/ca.crt"), ["keys-incomplete"]);
+        // A line that cannot be read is told as that and not as missing.
+        let home = THREE.replace("SERVER_CRT=/c", "SERVER_CRT=~/c");
+        assert_eq!(error_ids(&home), ["not-a-plain-assignment"]);
         let reading = reading("CA_CRT=/c/ca.crt\nGATEWAY_LOG=-\nGATEWAY_LANG=en");
         assert_eq!(reading.keys.ca_crt, Some("/c/ca.crt".into()));
         assert_eq!((reading.log, reading.lang), (LogTarget::Stdout, Lang::En));
@@ -520,17 +513,6 @@ mod tests {
             assert_eq!(error_ids(&text), ["upstream-is-self"], "{text}");
         }
         config("GATEWAY_LISTEN=192.168.1.2:8000\nGATEWAY_UPSTREAM=http://127.0.0.1:8000");
-    }
-
-    #[test]
-    fn a_mistyped_key_of_ours_does_not_pass_unseen() {
-        let text = "GATEWAY_CRL_UNUSABL=refuse\nGATEWAY_LANG=ja\nDBHOST=x\n";
-        let reading = interpret(Path::new("/x/orca-gateway.conf"), text);
-        let [finding] = &reading.unknown_keys[..] else {
-            panic!("one finding: {:?}", reading.unknown_keys)
-        };
-        assert_eq!(finding.id, "unknown-key");
-        assert!(finding.message.en.contains("line 1"), "{finding:?}");
     }
 
     #[test]

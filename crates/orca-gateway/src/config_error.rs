@@ -28,6 +28,8 @@ pub(crate) enum ConfigError {
     },
     #[error("{key} needs HTTPS")]
     NeedsHttps { key: &'static str },
+    #[error("line {line}: CA_CRL={value}")]
+    CrlCannotBeOff { line: usize, value: String },
     #[error("not set: {}", missing.join(", "))]
     KeysIncomplete { missing: Vec<&'static str> },
     #[error("GATEWAY_UPSTREAM is the gateway itself")]
@@ -42,7 +44,8 @@ impl ConfigError {
         match self {
             Self::NotPlain { line, .. }
             | Self::BadValue { line, .. }
-            | Self::HostBits { line, .. } => Some(*line),
+            | Self::HostBits { line, .. }
+            | Self::CrlCannotBeOff { line, .. } => Some(*line),
             Self::Unreadable { .. }
             | Self::KeysIncomplete { .. }
             | Self::NeedsHttps { .. }
@@ -60,6 +63,7 @@ impl Localize for ConfigError {
             Self::BadValue { .. } => "bad-value",
             Self::HostBits { .. } => "not-a-network",
             Self::NeedsHttps { .. } => "needs-https",
+            Self::CrlCannotBeOff { .. } => "crl-cannot-be-off",
             Self::KeysIncomplete { .. } => "keys-incomplete",
             Self::UpstreamIsSelf => "upstream-is-self",
             Self::UpstreamPairIncomplete => "upstream-pair-incomplete",
@@ -99,6 +103,10 @@ impl Localize for ConfigError {
                 "{key}は証明書の設定ですが、HTTP(証明書なし)で起動しようとしています。",
                 "{key} is about certificates, and the gateway would start with plain HTTP"
             ),
+            Self::CrlCannotBeOff { line, value } => text!(
+                "設定ファイルの{line}行目、CA_CRLの値「{value}」は使用できません。失効の確認は無効にできません。",
+                "line {line} of the configuration file: CA_CRL cannot be {value}: revocation is always checked"
+            ),
             Self::KeysIncomplete { missing } => {
                 let (ja, en) = (missing.join("、"), missing.join(", "));
                 text!(
@@ -129,7 +137,11 @@ impl Localize for ConfigError {
             ),
             Self::BadValue { expected, .. } => text!(
                 "次のように書いてください: {expected}",
-                "write it as one of: {expected}"
+                "write it like this: {expected}"
+            ),
+            Self::CrlCannotBeOff { .. } => text!(
+                "CA_CRLの行を消してください。CA_CRTと同じフォルダのca.crlを使用し、ファイルがない間は警告を出して動作します。",
+                "remove the line of CA_CRL: ca.crl beside CA_CRT is used then, and while there is none the gateway serves with a warning"
             ),
             Self::HostBits { network, .. } => text!(
                 "ネットワーク全体であれば {network} と書いてください。1台だけの場合は、アドレスの後に /32(IPv6では /128)を付けてください。",

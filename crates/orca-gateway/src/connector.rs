@@ -37,14 +37,15 @@ pub(crate) struct Connector {
 /// An https application cannot be verified, or our certificate towards it cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectorError {
-    #[error("{}: {source}", path.display())]
+    #[error("{key}={}: {source}", path.display())]
     Unreadable {
+        key: &'static str,
         path: PathBuf,
         source: rustls_pki_types::pem::Error,
     },
-    #[error("{}: no certificate", path.display())]
-    NoCertificate { path: PathBuf },
-    #[error("{} and {}: {source}", crt.display(), pem.display())]
+    #[error("{key}={}: no certificate", path.display())]
+    NoCertificate { key: &'static str, path: PathBuf },
+    #[error("GATEWAY_UPSTREAM_CRT={} and GATEWAY_UPSTREAM_PEM={}: {source}", crt.display(), pem.display())]
     Identity {
         crt: PathBuf,
         pem: PathBuf,
@@ -122,9 +123,10 @@ fn tls_config(
     let mut config = match &upstream.identity {
         None => builder.with_no_client_auth(),
         Some(UpstreamIdentity { crt, pem }) => {
-            let key = PrivateKeyDer::from_pem_file(pem).map_err(unreadable(pem))?;
+            let key = PrivateKeyDer::from_pem_file(pem);
+            let key = key.map_err(unreadable("GATEWAY_UPSTREAM_PEM", pem))?;
             builder
-                .with_client_auth_cert(certificates(crt)?, key)
+                .with_client_auth_cert(certificates("GATEWAY_UPSTREAM_CRT", crt)?, key)
                 .map_err(|source| ConnectorError::Identity {
                     crt: crt.clone(),
                     pem: pem.clone(),
@@ -138,8 +140,9 @@ fn tls_config(
 
 fn roots(upstream: &Upstream, ca_crt: Option<&Path>) -> Result<RootCertStore, ConnectorError> {
     let mut roots = RootCertStore::empty();
-    if let Some(path) = upstream.ca.as_deref().or(ca_crt) {
-        for certificate in certificates(path)? {
+    let own = upstream.ca.as_deref().map(|ca| ("GATEWAY_UPSTREAM_CA", ca));
+    if let Some((key, path)) = own.or_else(|| ca_crt.map(|ca_crt| ("CA_CRT", ca_crt))) {
+        for certificate in certificates(key, path)? {
             roots.add(certificate)?;
         }
     }
@@ -150,21 +153,28 @@ fn roots(upstream: &Upstream, ca_crt: Option<&Path>) -> Result<RootCertStore, Co
     Ok(roots)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
+fn certificates(
+    key: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, ConnectorError> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(path))?;
+        .map_err(unreadable(key, path))?;
     if certificates.is_empty() {
         return Err(ConnectorError::NoCertificate {
+            key,
             path: path.to_owned(),
         });
     }
     Ok(certificates)
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(rustls_pki_types::pem::Error) -> ConnectorError {
+fn unreadable(
+    key: &'static str,
+    path: &Path,
+) -> impl FnOnce(rustls_pki_types::pem::Error) -> ConnectorError {
     let path = path.to_owned();
-    |source| ConnectorError::Unreadable { path, source }
+    move |source| ConnectorError::Unreadable { key, path, source }
 }
 
 impl Localize for ConnectorError {

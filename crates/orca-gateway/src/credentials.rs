@@ -465,6 +465,14 @@ impl Localize for CredentialsError {
                 "zipの「ca.crt」を指定してください。サーバ証明書ではありません。",
                 "name ca.crt of the zip, not the server certificate",
             ),
+            Self::Unreadable { key, source, .. }
+                if source.kind() == io::ErrorKind::IsADirectory =>
+            {
+                text!(
+                    "フォルダではなく、その中のファイルを {key} に指定してください。",
+                    "name the file inside that folder in {key}, not the folder",
+                )
+            }
             Self::Unreadable { path, .. } => {
                 let path = path.display();
                 text!(

@@ -10,7 +10,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use orca_messages::{Localize, Text, text};
+use orca_messages::text;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Peer, TunnelEnd};
@@ -21,6 +21,7 @@ use crate::identity::ClientIdentity;
 use crate::log::EventLog;
 use crate::slots::Slots;
 use crate::upgrade;
+use crate::upstream::trouble::Trouble;
 use crate::upstream::{Fault, Lease, Upstream, UpstreamError};
 
 /// Paths of ours; the application never sees them.
@@ -168,7 +169,7 @@ impl Forwarder {
             return Ok(bare(StatusCode::BAD_REQUEST));
         }
         if self.health.changes_to(false) {
-            self.log.trouble(&Down(error));
+            self.log.trouble(&Trouble::of(error));
         }
         Err(Unserved::Down)
     }
@@ -257,30 +258,6 @@ fn bare(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = status;
     response
-}
-
-/// The application does not answer, for the log.
-struct Down<'a>(&'a UpstreamError);
-
-impl Localize for Down<'_> {
-    fn id(&self) -> &'static str {
-        "upstream-down"
-    }
-
-    fn message(&self) -> Text {
-        let error = self.0;
-        text!(
-            "日レセ(アプリケーション)が応答していません({error})。",
-            "the application does not answer: {error}"
-        )
-    }
-
-    fn remedy(&self) -> Text {
-        text!(
-            "日レセが起動しているか、GATEWAY_UPSTREAMのアドレスが正しいか確認してください。証明書の問題ではありません。",
-            "check that WebORCA runs and that GATEWAY_UPSTREAM is its address; certificates are not the problem"
-        )
-    }
 }
 
 #[cfg(test)]

@@ -92,8 +92,8 @@ impl Gateway {
         for left_alone in &reading.left_alone {
             log.finding(&left_alone.finding());
         }
-        for unknown in &reading.unknown_keys {
-            log.finding(unknown);
+        for remark in &reading.remarks {
+            log.finding(remark);
         }
         let config = reading.config.map_err(|errors| {
             errors
@@ -208,6 +208,7 @@ impl Gateway {
         drop(orders);
         join(keeper)?;
         office.access_log.flush();
+        office.log.finding(&stopped());
         Ok(())
     }
 
@@ -374,6 +375,14 @@ fn listening(address: &str) -> Finding {
     Finding::ok(
         "listening",
         text!("{address} で待ち受けています。", "listening on {address}"),
+    )
+}
+
+/// The counterpart of [`listening`]: a log without it ends in a crash or a power cut.
+fn stopped() -> Finding {
+    Finding::ok(
+        "stopped",
+        text!("終了しました。", "the gateway has stopped"),
     )
 }
 

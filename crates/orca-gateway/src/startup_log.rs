@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use orca_messages::{Finding, text};
 
 use crate::config::{Mode, ServerKeys};
 use crate::credentials::{Credentials, CredentialsError, EXPIRING_DAYS, FileKey};
@@ -35,12 +36,30 @@ pub(crate) fn files(log: &EventLog, keys: &ServerKeys) {
     }
 }
 
-/// Says in which mode the gateway starts.
+/// Says in which mode the gateway starts; of plain HTTP also what it means.
 pub(crate) fn mode(log: &EventLog, mode: &Mode) {
-    log.line(match mode {
-        Mode::Https(_) => "Server Mode: HTTPS",
-        Mode::Http => "Server Mode: HTTP",
-    });
+    match mode {
+        Mode::Https(_) => log.line("Server Mode: HTTPS"),
+        Mode::Http => {
+            log.line("Server Mode: HTTP");
+            log.finding(&plain_http());
+        }
+    }
+}
+
+/// Without the three keys: whoever forgot them must not learn it from others.
+pub(crate) fn plain_http() -> Finding {
+    Finding::warning(
+        "mode-http",
+        text!(
+            "SERVER_CRT、SERVER_PEM、CA_CRTがないため、HTTP(暗号化と認証なし)で動作します。だれでも接続できます。",
+            "without SERVER_CRT, SERVER_PEM and CA_CRT the gateway serves plain HTTP, without encryption or authentication, to anybody"
+        ),
+        text!(
+            "SSLクライアント認証を使う場合は、3つとも設定してください。",
+            "set all three to use client certificates"
+        ),
+    )
 }
 
 /// Says what keeps the three files from being used. Missing ones are told by [`files`] already.

@@ -1,5 +1,7 @@
 //! Exchanges with the application over connections that are kept.
 
+pub(crate) mod trouble;
+
 use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

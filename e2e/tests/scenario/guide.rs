@@ -157,10 +157,13 @@ fn the_three_lines_and_a_restart_switch_https_on() -> anyhow::Result<()> {
         .fold(with.clone(), |conf, key| conf.set(key, ""));
     let mut gateway = without.start()?;
     gateway.logged("Server Mode: HTTP")?;
+    gateway.logged("[keys-empty]")?;
+    gateway.logged("[mode-http]")?;
     with.write()?;
     ensure!(types("https://weborca-server:8000", &gateway, &user)?.code != Some(0));
     gateway.process.signal(Signal::TERM)?;
     gateway.process.end()?;
+    gateway.logged("[stopped]")?;
     let _ = std::fs::remove_file(with.log_path());
     let gateway = with.start()?;
     gateway.logged("Server Mode: HTTPS")?;

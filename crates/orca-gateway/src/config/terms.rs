@@ -20,6 +20,8 @@ use orca_conf::{Assignment, ConfFile};
 
 const MAX_WORKERS: usize = 1024;
 const MAX_COUNT: u64 = 65_536;
+/// What people write to switch something off.
+const CRL_OFF: [&str; 5] = ["-", "false", "no", "none", "off"];
 /// In seconds.
 const DAY: u64 = 86_400;
 
@@ -124,21 +126,37 @@ impl<'a> Terms<'a> {
                 ca_crt,
             })),
             _ => {
-                let missing = SERVER_KEYS
+                let missing: Vec<_> = SERVER_KEYS
                     .into_iter()
                     .zip(keys.in_order())
                     .filter_map(|(key, path)| path.is_none().then_some(key))
+                    .filter(|key| !self.is_told(key))
                     .collect();
-                self.refuse(ConfigError::KeysIncomplete { missing });
+                if !missing.is_empty() {
+                    self.refuse(ConfigError::KeysIncomplete { missing });
+                }
                 None
             }
         }
+    }
+
+    /// Whether something is wrong with the line of `key` already.
+    fn is_told(&self, key: &str) -> bool {
+        self.errors.iter().any(|error| match error {
+            ConfigError::BadValue { key: told, .. } => told == key,
+            _ => false,
+        }) || self.file.peculiarities.iter().any(|odd| odd.mentions(key))
     }
 
     fn ca_crl(&mut self, ca_crt: &Path) -> CrlSource {
         let Some(assignment) = self.text("CA_CRL") else {
             return CrlSource::File(ca_crt.with_file_name("ca.crl"));
         };
+        let Assignment { line, value, .. } = assignment;
+        if CRL_OFF.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+            let (line, value) = (*line, value.clone());
+            self.refuse(ConfigError::CrlCannotBeOff { line, value });
+        }
         if !assignment.value.contains("://") {
             return CrlSource::File(self.folder.join(&assignment.value));
         }

@@ -159,3 +159,13 @@ fn what_works_with_a_reservation_is_a_warning() {
         assert_eq!(warnings, expected, "{now}");
     }
 }
+
+#[test]
+fn a_folder_in_place_of_a_file_is_told_as_one() {
+    let mut kit = Kit::new(&Ca::new("orca CA"));
+    kit.files.server_pem = kit.folder.path().to_owned();
+    let errors = Credentials::load(&kit.files).unwrap_err();
+    let remedy = errors[0].remedy();
+    assert!(remedy.en.contains("not the folder"), "{remedy:?}");
+    assert!(remedy.en.contains("SERVER_PEM"), "{remedy:?}");
+}

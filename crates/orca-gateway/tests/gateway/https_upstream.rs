@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use orca_messages::Localize;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
@@ -20,7 +21,8 @@ use crate::body::{RequestBody, full};
 use crate::config::{self, Config};
 use crate::connector::{Connector, ConnectorError};
 use crate::slots::Slots;
-use crate::upstream::{Fault, Upstream};
+use crate::upstream::Upstream;
+use crate::upstream::trouble::Trouble;
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
@@ -98,7 +100,7 @@ fn config(address: std::net::SocketAddr, lines: &str) -> Config {
         .unwrap()
 }
 
-async fn hello(connector: Connector) -> Result<String, Fault> {
+async fn hello(connector: Connector) -> Result<String, &'static str> {
     let request = Request::get("/")
         .header("host", "a")
         .body(RequestBody::empty())
@@ -106,7 +108,7 @@ async fn hello(connector: Connector) -> Result<String, Fault> {
     let upstream = Upstream::new(connector, Slots::new(8, Slots::PATIENCE));
     let (response, _lease) = soon(upstream.send(request))
         .await
-        .map_err(|error| error.fault())?;
+        .map_err(|error| Trouble::of(&error).id())?;
     let body = soon(response.into_body().collect()).await.unwrap();
     Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
 }
@@ -132,11 +134,16 @@ async fn the_application_is_verified_and_sees_our_certificate() {
     // A CA of its own replaces CA_CRT; a stranger is not spoken to.
     let wrong = format!("{ours}GATEWAY_UPSTREAM_CA={}\n", other_crt.display());
     let by_wrong = Connector::new(&config(address, &wrong).upstream, Some(&ca_crt)).unwrap();
-    assert_eq!(hello(by_wrong).await, Err(Fault::Upstream));
+    assert_eq!(hello(by_wrong).await, Err("upstream-certificate"));
 
     // Without our certificate this application refuses.
     let nobody = Connector::new(&config(address, "").upstream, Some(&ca_crt)).unwrap();
-    assert_eq!(hello(nobody).await, Err(Fault::Upstream));
+    assert_eq!(hello(nobody).await, Err("upstream-refuses-us"));
+
+    // Nobody there at all.
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = Connector::new(&config(nowhere, "").upstream, Some(&ca_crt)).unwrap();
+    assert_eq!(hello(nowhere).await, Err("upstream-down"));
 }
 
 #[test]
@@ -153,9 +160,19 @@ fn files_that_cannot_be_used_are_named() {
             .unwrap_err()
     };
     let error = failed(format!("GATEWAY_UPSTREAM_CA={}", junk.display()));
-    assert!(matches!(error, ConnectorError::NoCertificate { path } if path == junk));
+    assert!(matches!(&error, ConnectorError::NoCertificate { path, .. } if *path == junk));
+    assert!(error.to_string().starts_with("GATEWAY_UPSTREAM_CA="));
     let error = failed("GATEWAY_UPSTREAM_CA=/nowhere".to_owned());
     assert!(matches!(error, ConnectorError::Unreadable { .. }));
+    let error = failed(format!(
+        "GATEWAY_UPSTREAM_CRT={}\nGATEWAY_UPSTREAM_PEM=/nowhere",
+        crt.display()
+    ));
+    assert!(
+        error
+            .to_string()
+            .starts_with("GATEWAY_UPSTREAM_PEM=/nowhere")
+    );
     let (crt, pem) = (crt.display(), pem.display());
     let error = failed(format!(
         "GATEWAY_UPSTREAM_CRT={crt}\nGATEWAY_UPSTREAM_PEM={pem}"
