@@ -1,12 +1,13 @@
-//! The command line: the only file that knows clap.
+//! The command line: what was typed becomes what it means. clap appears in this folder only.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use orca_messages::{Lang, Localize, Text, text};
+
+mod definition;
 
 use crate::observe_report::{Order, Since};
 
@@ -102,6 +103,15 @@ fn wanted_lang(arguments: &[OsString]) -> Option<Lang> {
     None
 }
 
+/// The definition with the types that its values have here.
+fn command(lang: Lang) -> Command {
+    definition::definition(lang).mut_subcommand("observe_report", |report| {
+        report.mut_arg("since", |since| {
+            since.value_parser(clap::value_parser!(Since))
+        })
+    })
+}
+
 fn args(lang: Lang, matches: &ArgMatches) -> Args {
     let task = match matches.subcommand() {
         Some(("check" | "diagnose", matches)) => Task::Check(format(matches)),
@@ -127,134 +137,6 @@ fn format(matches: &ArgMatches) -> Format {
         Some("csv") => Format::Csv,
         Some("json") => Format::Json,
         _ => Format::Table,
-    }
-}
-
-fn command(lang: Lang) -> Command {
-    let say = |text: Text| text.get(lang).to_owned();
-    let (options, commands) = match lang {
-        Lang::En => ("Options", "Commands"),
-        Lang::Ja => ("オプション", "コマンド"),
-    };
-    let subcommand = |name: &'static str, about: Text| {
-        Command::new(name)
-            .about(say(about))
-            .help_template(template(lang))
-            .next_help_heading(options)
-    };
-    let format = || {
-        Arg::new("format")
-            .long("format")
-            .value_name("table|json|csv")
-            .value_parser(PossibleValuesParser::new(["table", "json", "csv"]))
-            .hide_possible_values(true)
-            .help(say(text!("出力の形式", "form of the output")))
-    };
-    Command::new("orca-gateway")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(say(text!(
-            "WebORCAの前段でSSLクライアント認証を行い、失効した証明書を直ちに拒否します。",
-            "SSL client authentication in front of WebORCA, with revocation that takes effect"
-        )))
-        .help_template(template(lang))
-        .next_help_heading(options)
-        .subcommand_help_heading(commands)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .disable_help_subcommand(true)
-        .args(global_args(lang))
-        .arg(
-            Arg::new("version")
-                .long("version")
-                .short('V')
-                .action(ArgAction::Version)
-                .help(say(text!("版を表示する", "print the version"))),
-        )
-        .subcommand(subcommand(
-            "run",
-            text!(
-                "起動する(コマンドの指定がない場合と同じ)",
-                "serve; the same as no command"
-            ),
-        ))
-        .subcommand(
-            subcommand(
-                "check",
-                text!(
-                    "起動せずに、起動した場合の問題をすべて表示する(異常があれば終了コード1、警告だけなら0)",
-                    "tell all that is wrong without starting; exit 1 if anything failed, 0 with warnings alone"
-                ),
-            )
-            .arg(format()),
-        )
-        .subcommand(
-            subcommand(
-                "observe_report",
-                text!(
-                    "アクセスログから、証明書を必須にすると接続できなくなる端末の一覧を表示する",
-                    "tell from access logs who would be locked out if certificates were asked for"
-                ),
-            )
-            .arg(
-                Arg::new("file")
-                    .value_name("FILE")
-                    .value_parser(clap::value_parser!(PathBuf))
-                    .num_args(1..)
-                    .required(true)
-                    .help(say(text!(
-                        "アクセスログ(gzip圧縮されたものも可)",
-                        "access logs, compressed ones (gzip) too"
-                    ))),
-            )
-            .arg(
-                Arg::new("since")
-                    .long("since")
-                    .value_name("DATE")
-                    .value_parser(clap::value_parser!(Since))
-                    .help(say(text!(
-                        "この日(2026-11-24)か時刻(RFC 3339)以降の行だけを集計する",
-                        "only lines from that day (2026-11-24) or moment (RFC 3339) on"
-                    ))),
-            )
-            .arg(format()),
-        )
-        .subcommand(
-            subcommand("diagnose", text!("問題を調べる", "look for what is wrong")).arg(format()),
-        )
-}
-
-fn global_args(lang: Lang) -> [Arg; 3] {
-    let say = |text: Text| text.get(lang).to_owned();
-    [
-        Arg::new("conf")
-            .long("conf")
-            .value_name("FILE")
-            .value_parser(clap::value_parser!(PathBuf))
-            .global(true)
-            .help(say(text!(
-                "設定ファイル(省略時: /opt/jma/weborca/conf/orca-gateway.conf があればそれ、なければ同じ場所の jma-receipt.conf)",
-                "configuration file; else /opt/jma/weborca/conf/orca-gateway.conf if it exists, else jma-receipt.conf there"
-            ))),
-        Arg::new("lang")
-            .long("lang")
-            .value_name("ja|en")
-            .value_parser(PossibleValuesParser::new(["ja", "en"]))
-            .hide_possible_values(true)
-            .global(true)
-            .help(say(text!("表示の言語", "language of the messages"))),
-        Arg::new("help")
-            .long("help")
-            .short('h')
-            .action(ArgAction::Help)
-            .global(true)
-            .help(say(text!("使い方を表示する", "print this help"))),
-    ]
-}
-
-fn template(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n",
-        Lang::Ja => "{about}\n\n使い方: {usage}\n\n{all-args}{after-help}\n",
     }
 }
 
