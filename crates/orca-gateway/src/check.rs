@@ -2,6 +2,7 @@
 
 mod files;
 mod places;
+mod remote;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -7,11 +7,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use orca_messages::{Finding, Lang};
 
 use crate::config_error::ConfigError;
+use crate::crl_address::CrlAddress;
 use crate::exempt::Exemptions;
 use crate::limits::Limits;
 use crate::origin::AllowedOrigins;
@@ -29,7 +31,7 @@ const LOG_FOLDER: &str = "/opt/jma/weborca/log";
 /// The three keys of the original that switch HTTPS on.
 pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
 
-const OUR_KEYS: [&str; 26] = [
+const OUR_KEYS: [&str; 27] = [
     "CA_CRT",
     "SERVER_CRT",
     "SERVER_PEM",
@@ -41,6 +43,7 @@ const OUR_KEYS: [&str; 26] = [
     "GATEWAY_UPSTREAM_PEM",
     "GATEWAY_CLIENT_AUTH",
     "GATEWAY_CRL_UNUSABLE",
+    "GATEWAY_CRL_POLL",
     "GATEWAY_STATE",
     "GATEWAY_LOG",
     "GATEWAY_ACCESS_LOG",
@@ -66,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) upstream: Upstream,
     pub(crate) client_auth: ClientAuth,
     pub(crate) crl_unusable: CrlUnusable,
+    /// How often an address in `CA_CRL` is asked.
+    pub(crate) crl_poll: Duration,
     /// Folder of the last good CRLs.
     pub(crate) state: PathBuf,
     pub(crate) log: LogTarget,
@@ -107,7 +112,7 @@ pub(crate) enum CrlSource {
     /// PEM or DER, one or several.
     File(PathBuf),
     /// `http://` or `https://`.
-    Url(String),
+    Url(CrlAddress),
 }
 
 /// The WebORCA application.
@@ -397,7 +402,7 @@ mod tests {
         };
         assert_eq!(
             files.ca_crl,
-            CrlSource::Url("https://ca:8443/ca.crl".into())
+            CrlSource::Url("https://ca:8443/ca.crl".parse().unwrap())
         );
     }
 

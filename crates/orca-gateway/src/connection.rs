@@ -15,10 +15,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use jiff::Timestamp;
+use rustls::server::{Acceptor, ClientHello};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Entry, Peer};
@@ -31,7 +32,7 @@ use crate::live::Live;
 use crate::session::{Office, Session};
 use crate::shutdown::Phase;
 use crate::stream::{Lent, Stream, drain_and_drop, lend};
-use crate::tls::H2;
+use crate::tls::{CRL_DELIVERY, H2};
 use crate::trust::Presented;
 
 /// From accept to the first octet.
@@ -131,11 +132,18 @@ impl Front {
             self.office.client_auth_of(address),
             self.office.clock,
         ));
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+        let Ok(hello) = (&mut hello).await else {
+            // An alert was sent; no certificate had been asked for yet.
+            return hello.take_io().map_or(Arrived::Gone, Arrived::Refused);
+        };
+        if wants_delivery(&hello.client_hello()) {
+            return self.delivery(hello, address, &examination).await;
+        }
         let Ok(config) = examination.snapshot().tls().config(&examination) else {
             return Arrived::Gone;
         };
-        let accept = TlsAcceptor::from(config).accept(tcp).into_fallible();
-        let outcome = accept.await;
+        let outcome = hello.into_stream(config).into_fallible().await;
         self.look_at_name(&examination, local);
         let tls = match outcome {
             Ok(tls) => tls,
@@ -152,6 +160,27 @@ impl Front {
         let office = self.office.clone();
         let session = Session::shown(office, self.forwarder.clone(), address, examination, live);
         Arrived::Served(Stream::Tls(Box::new(tls)), version, session)
+    }
+
+    /// A connection for revocation lists only, in both modes: no identity can come of it.
+    async fn delivery(
+        &self,
+        hello: StartHandshake<TcpStream>,
+        address: IpAddr,
+        examination: &Examination,
+    ) -> Arrived {
+        let Ok(config) = examination.snapshot().tls().delivery_config() else {
+            return Arrived::Gone;
+        };
+        match hello.into_stream(config).into_fallible().await {
+            Ok(tls) => {
+                self.office.meters.handshakes.increment();
+                let session =
+                    Session::delivery(self.office.clone(), self.forwarder.clone(), address);
+                Arrived::Served(Stream::Tls(Box::new(tls)), Version::One, session)
+            }
+            Err((_, tcp)) => Arrived::Refused(tcp),
+        }
     }
 
     fn note_refusal(&self, error: &io::Error, examination: &Examination, address: IpAddr) {
@@ -252,6 +281,13 @@ enum Event {
 enum Version {
     One,
     Two,
+}
+
+/// Whether a client comes to deliver or fetch revocation lists, whatever else it could speak.
+fn wants_delivery(hello: &ClientHello<'_>) -> bool {
+    hello
+        .alpn()
+        .is_some_and(|mut offered| offered.any(|protocol| protocol == CRL_DELIVERY))
 }
 
 async fn over(http: &mut Option<Http>) {

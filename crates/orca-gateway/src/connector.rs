@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use orca_messages::{Localize, Text, text};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use socket2::{SockRef, TcpKeepalive};
@@ -17,6 +18,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
 use crate::config::{Upstream, UpstreamIdentity};
+use crate::crl_address::CrlAddress;
+use crate::tls::{CRL_DELIVERY, HTTP_1_1};
 
 /// An application that takes longer than this to accept a connection counts as down.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -64,13 +67,9 @@ impl Connector {
     /// # Errors
     /// A file of it cannot be used.
     pub(crate) fn new(upstream: &Upstream, ca_crt: Option<&Path>) -> Result<Self, ConnectorError> {
-        let host = upstream.authority.host();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = host(&upstream.authority);
         let tls = if upstream.scheme == Scheme::HTTPS {
-            let name =
-                ServerName::try_from(host.to_owned()).map_err(|_| ConnectorError::HostName {
-                    host: host.to_owned(),
-                })?;
+            let name = server_name(host)?;
             Some((TlsConnector::from(tls_config(upstream, ca_crt)?), name))
         } else {
             None
@@ -78,6 +77,33 @@ impl Connector {
         Ok(Self {
             host: host.to_owned(),
             port: upstream.authority.port_u16().unwrap_or(80),
+            tls,
+        })
+    }
+
+    /// Prepares connections to a server of revocation lists, which one of `authorities` or the roots
+    /// of the system must vouch for. Another gateway hears what it is wanted for.
+    ///
+    /// # Errors
+    /// The address is no name that a certificate can have.
+    pub(crate) fn for_lists(
+        address: &CrlAddress,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Self, ConnectorError> {
+        let host = host(&address.authority);
+        let tls = if address.scheme == Scheme::HTTPS {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(authorities.iter().cloned());
+            add_system_roots(&mut roots);
+            let mut config = config_builder(roots)?.with_no_client_auth();
+            config.alpn_protocols = vec![CRL_DELIVERY.to_vec(), HTTP_1_1.to_vec()];
+            Some((TlsConnector::from(Arc::new(config)), server_name(host)?))
+        } else {
+            None
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port: address.authority.port_u16().unwrap_or(80),
             tls,
         })
     }
@@ -112,14 +138,32 @@ impl Connector {
     }
 }
 
+/// Without the brackets of an IPv6 address.
+fn host(authority: &Authority) -> &str {
+    let host = authority.host();
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, ConnectorError> {
+    ServerName::try_from(host.to_owned()).map_err(|_| ConnectorError::HostName {
+        host: host.to_owned(),
+    })
+}
+
+fn config_builder(
+    roots: RootCertStore,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots))
+}
+
 fn tls_config(
     upstream: &Upstream,
     ca_crt: Option<&Path>,
 ) -> Result<Arc<ClientConfig>, ConnectorError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(upstream, ca_crt)?);
+    let builder = config_builder(roots(upstream, ca_crt)?)?;
     let mut config = match &upstream.identity {
         None => builder.with_no_client_auth(),
         Some(UpstreamIdentity { crt, pem }) => {
@@ -134,7 +178,7 @@ fn tls_config(
                 })?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -147,10 +191,14 @@ fn roots(upstream: &Upstream, ca_crt: Option<&Path>) -> Result<RootCertStore, Co
         }
     }
     if upstream.ca.is_none() {
-        // A machine without roots of its own is no error: the application may be ours.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        add_system_roots(&mut roots);
     }
     Ok(roots)
+}
+
+/// A machine without roots of its own is no error: the other side may be ours.
+fn add_system_roots(roots: &mut RootCertStore) {
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
 }
 
 fn certificates(

@@ -122,7 +122,7 @@ impl Drop for Place {
 }
 
 /// One machine has a whole /64 of IPv6 addresses (RFC 4291 §2.5.1).
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

@@ -26,6 +26,7 @@ use crate::upstream::{Fault, Lease, Upstream, UpstreamError};
 
 /// Paths of ours; the application never sees them.
 pub(crate) const RESERVED: &str = "/.orca-gateway/";
+const ALL_RESERVED: [&str; 2] = [RESERVED, "/.well-known/orca-mtls/"];
 
 /// The other end of a connection that may talk to the application.
 pub(crate) struct Client {
@@ -218,13 +219,17 @@ fn refused(request: &request::Parts) -> Option<StatusCode> {
 /// Whether a path is ours in any spelling an application may take for the same.
 pub(crate) fn is_reserved(path: &str) -> bool {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let path = decoded.trim_start_matches('/');
-    let reserved = RESERVED.trim_matches('/');
-    let rest = path
-        .get(..reserved.len())
-        .filter(|start| start.eq_ignore_ascii_case(reserved))
-        .map(|_| &path[reserved.len()..]);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let segments = |path: &'static str| path.split('/').filter(|segment| !segment.is_empty());
+    ALL_RESERVED.into_iter().any(|reserved| {
+        let mut given = decoded
+            .split('/')
+            .filter(|segment| !matches!(*segment, "" | "."));
+        segments(reserved).all(|ours| {
+            given
+                .next()
+                .is_some_and(|segment| segment.eq_ignore_ascii_case(ours))
+        })
+    })
 }
 
 /// Frames the request by what its body is, not by what its fields say (RFC 9112 §6).
@@ -274,6 +279,11 @@ mod tests {
             "/.orca%2dgateway/x",
             "/%2eorca-gateway%2fx",
             "/.ORCA-gateway/x",
+            "/./.orca-gateway/x",
+            "/.well-known/orca-mtls/crl",
+            "/.well-known/orca-mtls",
+            "/.well-known//orca-mtls/./x",
+            "/.Well-Known%2Forca-mtls/crl",
         ] {
             assert!(is_reserved(path), "{path}");
         }
@@ -282,6 +292,9 @@ mod tests {
             "/.orca-gateways/",
             "/a/.orca-gateway/",
             "/.orca",
+            "/.well-known/",
+            "/.well-known/acme-challenge/orca-mtls/",
+            "/.well-known/orca-mtls2",
             "/日",
         ] {
             assert!(!is_reserved(path), "{path}");

@@ -23,8 +23,48 @@ pub(crate) struct Meters {
     pub(crate) ended: Counter,
     refused: [Counter; Cause::ALL.len()],
     admitted: [[Counter; Cause::ALL.len()]; Ground::ALL.len()],
+    pushes: [Counter; Push::ALL.len()],
+    fetch: Mutex<Option<Fetch>>,
     listening: AtomicBool,
     reload: Mutex<Option<Reload>>,
+}
+
+/// What became of a revocation list that somebody sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Push {
+    Refused,
+    Taken,
+    Unchanged,
+}
+
+impl Push {
+    pub(crate) const ALL: [Self; 3] = [Self::Refused, Self::Taken, Self::Unchanged];
+
+    /// The word in status and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Taken => "taken",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// The last time the address in `CA_CRL` was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fetch {
+    pub(crate) at: Timestamp,
+    /// `taken`, `unchanged`, or why it failed.
+    pub(crate) result: &'static str,
+    /// The last time it did not fail.
+    pub(crate) good: Option<Timestamp>,
+}
+
+impl Fetch {
+    /// Whether the last one failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.good != Some(self.at)
+    }
 }
 
 /// The last time files were read again.
@@ -95,6 +135,41 @@ impl Meters {
     /// Files were read again.
     pub(crate) fn reloaded(&self, reload: Reload) {
         *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
+    }
+
+    /// A revocation list was sent.
+    pub(crate) fn pushed(&self, push: Push) {
+        // In the order of `ALL`, which is that of the variants.
+        self.pushes[push as usize].increment();
+    }
+
+    /// Revocation lists that were sent, by what became of them.
+    pub(crate) fn pushes(&self) -> impl Iterator<Item = (Push, u64)> {
+        let counts = self.pushes.iter().map(Counter::get);
+        Push::ALL.into_iter().zip(counts)
+    }
+
+    /// The address in `CA_CRL` was asked: `Ok` has the word for what came of it.
+    pub(crate) fn fetched(&self, at: Timestamp, outcome: Result<&'static str, &'static str>) {
+        let mut fetch = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = fetch.and_then(|fetch| fetch.good);
+        *fetch = Some(match outcome {
+            Ok(result) => Fetch {
+                at,
+                result,
+                good: Some(at),
+            },
+            Err(result) => Fetch {
+                at,
+                result,
+                good: before,
+            },
+        });
+    }
+
+    /// The last fetch.
+    pub(crate) fn last_fetch(&self) -> Option<Fetch> {
+        *self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last reload.

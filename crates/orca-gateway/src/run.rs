@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use jiff::tz::TimeZone;
@@ -20,15 +19,17 @@ use crate::config::{Config, HttpsFiles, Mode, Reading};
 use crate::connection::Front;
 use crate::connector::Connector;
 use crate::credentials::CredentialsError;
+use crate::crl_service::CrlService;
 use crate::doorway::Doorway;
 use crate::explain::Pages;
+use crate::feed::{Feed, Feeding, join};
 use crate::forward::{Forwarder, Health};
 use crate::listener;
 use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
 use crate::news::News;
-use crate::reload::{Keeper, Loaded, Order, RuleKeeper};
+use crate::reload::{Keeper, Loaded, RuleKeeper};
 use crate::sd::{Manager, Watchdog};
 use crate::server_names::NameLog;
 use crate::session::Office;
@@ -72,7 +73,7 @@ pub(crate) fn run(reading: Reading, clock: Clock) -> Result<(), Troubles> {
 struct Gateway {
     config: Config,
     connector: Connector,
-    keeper: Option<Keeper>,
+    feed: Option<Feed>,
     listener: TcpListener,
     live: Option<Live>,
     office: Arc<Office>,
@@ -103,8 +104,18 @@ impl Gateway {
         })?;
         let meters = Arc::new(Meters::default());
         let access_log = AccessLog::open(&config.access_log, zone.clone());
+        let access_log = access_log.map_err(|error| told(log, error))?;
+        let loaded = match &config.mode {
+            Mode::Http => {
+                startup_log::mode(log, &config.mode);
+                None
+            }
+            Mode::Https(files) => Some(trust(files, &config, clock, &meters, log)?),
+        };
+        let live = loaded.as_ref().map(|(_, live)| live.clone());
+        let (feed, intake) = Feed::new(loaded, &config, &meters, clock, log);
         let office = Arc::new(Office {
-            access_log: access_log.map_err(|error| told(log, error))?,
+            access_log,
             choices: Default::default(),
             client_auth: config.client_auth,
             clock,
@@ -115,6 +126,7 @@ impl Gateway {
             )),
             meters: Arc::clone(&meters),
             lang: config.lang,
+            lists: intake.map(|intake| CrlService::new(intake, meters, log.clone())),
             limits: config.limits,
             log: log.clone(),
             names: NameLog::default(),
@@ -123,16 +135,6 @@ impl Gateway {
             sites: News::default(),
             operators: News::default(),
         });
-        let (keeper, live) = match &config.mode {
-            Mode::Http => {
-                startup_log::mode(log, &config.mode);
-                (None, None)
-            }
-            Mode::Https(files) => {
-                let (keeper, live) = trust(files, &config, &office)?;
-                (Some(keeper), Some(live))
-            }
-        };
         let ca_crt = match &config.mode {
             Mode::Http => None,
             Mode::Https(files) => Some(files.ca_crt.as_path()),
@@ -147,7 +149,7 @@ impl Gateway {
         Ok(Self {
             config,
             connector,
-            keeper,
+            feed: Some(feed),
             listener,
             live,
             office,
@@ -166,13 +168,13 @@ impl Gateway {
         let (phase, phases) = watch::channel(Phase::Serving);
         let health = Arc::new(Health::default());
         let mut watchdog = Watchdog::default();
+        let (feeding, keeper_lost) = match self.feed.take() {
+            Some(feed) => feed.start(&mut watchdog)?,
+            None => return Ok(()),
+        };
         let workers = self.spawn_workers(&phases, &health, &mut watchdog)?;
         // The workers' own copies tell when the last of them has finished.
         drop(phases);
-        let (orders, received) = mpsc::channel();
-        // Dropped when the keeper ends, and it must not end first: nothing would be revoked any more.
-        let (alive, keeper_lost) = oneshot::channel();
-        let keeper = spawn_keeper(self.keeper.take(), received, alive, &mut watchdog)?;
         let office = Arc::clone(&self.office);
         let doors = self.open_doors();
         office.meters.set_listening(true);
@@ -193,7 +195,7 @@ impl Gateway {
         };
         let reload = || {
             manager.reloading();
-            let (local, done) = (local.clone(), reload(&office, &orders));
+            let (local, done) = (local.clone(), reload(&office, &feeding));
             runtime.spawn(async move {
                 drop(done.await);
                 manager.ready(&local);
@@ -205,8 +207,7 @@ impl Gateway {
         for worker in workers {
             join(worker)?;
         }
-        drop(orders);
-        join(keeper)?;
+        feeding.end()?;
         office.access_log.flush();
         office.log.finding(&stopped());
         Ok(())
@@ -299,8 +300,13 @@ impl Gateway {
 }
 
 /// Credentials, state folder and revocation lists.
-fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper, Live), Troubles> {
-    let log = &office.log;
+fn trust(
+    files: &HttpsFiles,
+    config: &Config,
+    clock: Clock,
+    meters: &Arc<Meters>,
+    log: &EventLog,
+) -> Result<(Keeper, Live), Troubles> {
     let loaded = Loaded::from_files(files);
     let missing = |errors: &Vec<CredentialsError>| {
         errors
@@ -316,59 +322,29 @@ fn trust(files: &HttpsFiles, config: &Config, office: &Office) -> Result<(Keeper
         let boxed = errors.into_iter().map(|error| Box::new(error) as _);
         boxed.collect::<Troubles>()
     })?;
-    startup_log::warnings(log, loaded.credentials(), office.clock.now());
+    startup_log::warnings(log, loaded.credentials(), clock.now());
     let rules = RuleKeeper::start(&config.rules, TimeZone::system()).map_err(|errors| {
         let told = errors.into_iter().flat_map(|error| told(log, error));
         told.collect::<Troubles>()
     })?;
-    let meters = Arc::clone(&office.meters);
-    let (clock, log) = (office.clock, log.clone());
-    Keeper::start(config, files, loaded, rules, clock, meters, log)
-        .map_err(|error| told(&office.log, error))
+    let meters = Arc::clone(meters);
+    Keeper::start(config, files, loaded, rules, clock, meters, log.clone())
+        .map_err(|error| told(log, error))
 }
 
 /// SIGHUP: logs by their names again (logrotate), then everything else. What is given back is over
 /// when all is read.
-fn reload(office: &Office, orders: &Sender<Order>) -> oneshot::Receiver<Infallible> {
+fn reload(office: &Office, feeding: &Feeding) -> oneshot::Receiver<Infallible> {
     for reopened in [office.log.reopen(), office.access_log.reopen()] {
         if let Err(error) = reopened {
             office.log.trouble(&error);
         }
     }
-    let (done, over) = oneshot::channel();
-    // Where the keeper is gone, the gateway is about to end.
-    let _ = orders.send(Order::Hangup { done });
-    over
-}
-
-/// In HTTP mode there is nothing to keep, and the thread only waits for the end.
-fn spawn_keeper(
-    keeper: Option<Keeper>,
-    orders: Receiver<Order>,
-    alive: oneshot::Sender<Infallible>,
-    watchdog: &mut Watchdog,
-) -> io::Result<JoinHandle<io::Result<()>>> {
-    let keeper = keeper.map(|keeper| (keeper, watchdog.pulse()));
-    thread::Builder::new()
-        .name("keeper".to_owned())
-        .spawn(move || {
-            let _alive = alive;
-            match keeper {
-                Some((keeper, pulse)) => keeper.run(&orders, &pulse),
-                None => while orders.recv().is_ok() {},
-            }
-            Ok(())
-        })
+    feeding.hangup()
 }
 
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("a thread of the gateway has failed")))
 }
 
 fn listening(address: &str) -> Finding {

@@ -20,6 +20,7 @@ use crate::body::{self, ResponseBody};
 use crate::choices::Choices;
 use crate::clock::Clock;
 use crate::config::ClientAuth;
+use crate::crl_service::{self, CrlService};
 use crate::doorway::Doorway;
 use crate::examination::Examination;
 use crate::exempt::Exemptions;
@@ -52,6 +53,8 @@ pub(crate) struct Office {
     pub(crate) exemptions: Exemptions,
     pub(crate) meters: Arc<Meters>,
     pub(crate) lang: Lang,
+    /// Takes and gives out revocation lists; `None` in HTTP mode.
+    pub(crate) lists: Option<CrlService>,
     pub(crate) log: EventLog,
     pub(crate) limits: Limits,
     pub(crate) names: NameLog,
@@ -113,6 +116,8 @@ enum Who {
     PlainHttp(PlainHttp),
     /// HTTPS.
     Shown(Box<Standing>),
+    /// Whoever came for revocation lists only.
+    Delivery,
 }
 
 struct PlainHttp {
@@ -127,6 +132,10 @@ enum Ruling {
     Refuse(Refusal),
     /// The identity is good, its operator is not.
     WrongOperator(Guest, WrongOperator),
+    /// Revocation lists, which are for everybody.
+    Deliver,
+    /// Nothing else is served here.
+    Nothing,
 }
 
 /// Somebody who is served.
@@ -197,6 +206,22 @@ impl Session {
         })
     }
 
+    /// On a connection for revocation lists, where nobody has an identity.
+    pub(crate) fn delivery(
+        office: Arc<Office>,
+        forwarder: Forwarder,
+        address: IpAddr,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            peer: Arc::new(Peer::new(address, None)),
+            who: Who::Delivery,
+            office,
+            forwarder,
+            closing: CancellationToken::new(),
+            leaving: Leaving::default(),
+        })
+    }
+
     /// Fires when whatever runs on the connection must end at once.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing
@@ -211,6 +236,7 @@ impl Session {
     pub(crate) fn is_trusted(&self) -> bool {
         match &self.who {
             Who::Anybody(_) => true,
+            Who::Delivery => false,
             Who::PlainHttp(_) => self.office.receives(self.peer.address()),
             Who::Shown(standing) => standing.is_good() || self.office.receives(self.peer.address()),
         }
@@ -220,7 +246,7 @@ impl Session {
     pub(crate) fn valid_until(&self) -> Option<Timestamp> {
         match &self.who {
             Who::Shown(standing) => standing.valid_until(self.office.clock.now()),
-            Who::Anybody(_) | Who::PlainHttp(_) => None,
+            Who::Anybody(_) | Who::Delivery | Who::PlainHttp(_) => None,
         }
     }
 
@@ -248,8 +274,10 @@ impl Session {
         Ok(match self.ruling(&request, now) {
             Ruling::Refuse(refusal) => match &self.who {
                 Who::PlainHttp(plain) => self.redirect(plain, request, now),
-                Who::Anybody(_) | Who::Shown(_) => self.refuse(&refusal, request, now),
+                _ => self.refuse(&refusal, request, now),
             },
+            Ruling::Deliver => self.deliver(request, now).await,
+            Ruling::Nothing => self.nothing_here(request, now),
             Ruling::Serve(guest) if is_ours => self.reserved(&guest.client, request, now),
             Ruling::Serve(guest) => self.serve(&guest, request, now).await,
             Ruling::WrongOperator(guest, wrong) => {
@@ -258,8 +286,34 @@ impl Session {
         })
     }
 
+    /// Revocation lists, for everybody.
+    async fn deliver(&self, request: Request<Incoming>, now: Timestamp) -> Response<ResponseBody> {
+        let Some(lists) = &self.office.lists else {
+            return self.nothing_here(request, now);
+        };
+        let (parts, incoming) = request.into_parts();
+        let entry = Entry::of_request(now, &self.peer, &parts, None);
+        let pending = self.office.access_log.pending(entry);
+        let version = parts.version;
+        let request = Request::from_parts(parts, incoming);
+        let mut response = lists.answer(self.peer.address(), request).await;
+        let status = response.status();
+        if !status.is_success() && status != StatusCode::NOT_MODIFIED && !self.is_trusted() {
+            self.end_after(&mut response, version, READING);
+        }
+        pending.on_end(response, None)
+    }
+
+    fn nothing_here(&self, request: Request<Incoming>, now: Timestamp) -> Response<ResponseBody> {
+        let (parts, _) = request.into_parts();
+        self.last(bare(StatusCode::NOT_FOUND), &parts, now, None, READING)
+    }
+
     fn ruling(&self, request: &Request<Incoming>, now: Timestamp) -> Ruling {
+        let path = request.uri().path();
         let judged = match &self.who {
+            Who::Delivery | Who::Shown(_) if path == crl_service::PATH => return Ruling::Deliver,
+            Who::Delivery => return Ruling::Nothing,
             Who::Anybody(client) => {
                 return Ruling::Serve(Guest {
                     client: Arc::clone(client),
@@ -273,7 +327,6 @@ impl Session {
             },
             Who::Shown(standing) => standing.judged(now, &self.peer, &self.closing),
         };
-        let path = request.uri().path();
         let despite = match &judged.verdict {
             Ok(_) => None,
             Err(refusal) => match self.office.ground(self.peer.address(), path) {
@@ -371,7 +424,7 @@ impl Session {
     fn foreign(&self, request: &request::Parts) -> Option<Foreign> {
         let scheme = match &self.who {
             Who::Anybody(_) | Who::PlainHttp(_) => Scheme::Http,
-            Who::Shown(_) => Scheme::Https,
+            Who::Delivery | Who::Shown(_) => Scheme::Https,
         };
         self.office.origins.foreign(request, scheme)
     }
@@ -459,20 +512,29 @@ impl Session {
         cause: Option<Cause>,
         reading: Duration,
     ) -> Response<ResponseBody> {
+        self.end_after(&mut response, request.version, reading);
+        let entry = Entry::of_request(now, &self.peer, request, cause);
+        self.office
+            .access_log
+            .pending(entry)
+            .on_end(response, cause)
+    }
+
+    fn end_after(
+        &self,
+        response: &mut Response<ResponseBody>,
+        version: Version,
+        reading: Duration,
+    ) {
         // HTTP/2 has GOAWAY instead (RFC 9113 §8.2.2).
         let mut leave = Instant::now();
-        if request.version < Version::HTTP_2 {
+        if version < Version::HTTP_2 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         } else {
             leave += reading;
         }
         self.leaving.not_later_than(leave);
-        let entry = Entry::of_request(now, &self.peer, request, cause);
-        self.office
-            .access_log
-            .pending(entry)
-            .on_end(response, cause)
     }
 
     fn asker(&self, request: &request::Parts) -> Asker {

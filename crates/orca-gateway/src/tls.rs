@@ -17,7 +17,10 @@ use crate::examination::Examination;
 
 /// HTTP/2 over TLS (RFC 9113 §3.2).
 pub(crate) const H2: &[u8] = b"h2";
-const HTTP_1_1: &[u8] = b"http/1.1";
+/// Asks for a connection on which revocation lists are delivered, and nothing else, without a
+/// client certificate.
+pub(crate) const CRL_DELIVERY: &[u8] = b"orca-mtls-crl";
+pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Our side of the handshake, of one set of credentials.
 #[derive(Debug)]
@@ -57,6 +60,23 @@ impl TlsServer {
         without_resumption(&mut config);
         with_our_order(&mut config);
         config.alpn_protocols = protocols(examination.client_auth());
+        Ok(Arc::new(config))
+    }
+
+    /// The configuration of a connection for [`CRL_DELIVERY`]: nobody is asked for a certificate, and
+    /// nobody who shows one is believed.
+    ///
+    /// # Errors
+    /// See [`Self::config`].
+    pub(crate) fn delivery_config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let certificate = SingleCertAndKey::from(Arc::clone(&self.certified_key));
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificate));
+        without_resumption(&mut config);
+        with_our_order(&mut config);
+        config.alpn_protocols = vec![CRL_DELIVERY.to_vec()];
         Ok(Arc::new(config))
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use orca_pki::certificate::{Certificate, Fingerprint};
-use orca_pki::crl::Crl;
+use orca_pki::crl::{Crl, ListNumber};
 use orca_pki::key::{KeyId, sha256};
 use orca_pki::serial::SerialNumber;
 use orca_pki::validity::ValidityState;
@@ -130,6 +130,11 @@ impl TrustSnapshot {
                     .iter()
                     .all(|(key, _)| self.crls.get(key).is_some_and(|crl| !crl.is_overdue(now))),
             }
+    }
+
+    /// Number of the list in force of an authority.
+    pub(crate) fn list_number(&self, authority: KeyId) -> Option<ListNumber> {
+        self.crls.get(&authority).map(|crl| crl.number())
     }
 
     /// The list of every authority, as far as there is one.

@@ -11,7 +11,7 @@ use orca_messages::{Finding, Text, render, text};
 use orca_pki::crl::{self, Crl, CrlError, UnverifiedCrl};
 use orca_pki::verification::Authorities;
 
-use super::failure;
+use super::{failure, remote};
 use crate::config::{CrlSource, CrlUnusable, HttpsFiles};
 use crate::credentials::{Credentials, both_days};
 use crate::reload::RuleFiles;
@@ -98,21 +98,25 @@ fn lists(
     unusable: CrlUnusable,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let path = match source {
-        CrlSource::File(path) => path,
-        // What lies there is for the running gateway to ask.
-        CrlSource::Url(_) => return Vec::new(),
-    };
-    let file = match fs::read(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return vec![graded(unusable, "crl-missing", missing(path))];
-        }
-        Err(error) => return vec![graded(unusable, "crl-unusable", broken(path, &error))],
+    let (file, place) = match source {
+        CrlSource::File(path) => match fs::read(path) {
+            Ok(file) => (file, path.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return vec![graded(unusable, "crl-missing", missing(path))];
+            }
+            Err(error) => {
+                let place = path.display().to_string();
+                return vec![graded(unusable, "crl-unusable", broken(&place, &error))];
+            }
+        },
+        CrlSource::Url(address) => match remote::content(address, authorities) {
+            Ok(content) => (content, address.to_string()),
+            Err(finding) => return vec![*finding],
+        },
     };
     let lists = match crl::split(&file) {
         Ok(lists) => lists,
-        Err(error) => return vec![graded(unusable, "crl-unusable", broken(path, &error))],
+        Err(error) => return vec![graded(unusable, "crl-unusable", broken(&place, &error))],
     };
     let read: Vec<Result<Crl, CrlError>> = lists
         .iter()
@@ -127,12 +131,12 @@ fn lists(
         .filter(|authority| !covered(authority.key_id()))
         .map(|authority| {
             let subject = authority.subject().one_line();
-            graded(unusable, "crl-missing", not_in_file(path, &subject))
+            graded(unusable, "crl-missing", not_in_file(&place, &subject))
         });
     read.iter()
         .map(|list| match list {
             Ok(crl) => state(crl, unusable, now),
-            Err(error) => graded(unusable, "crl-unusable", broken(path, error)),
+            Err(error) => graded(unusable, "crl-unusable", broken(&place, error)),
         })
         .chain(uncovered)
         .collect()
@@ -178,16 +182,16 @@ fn missing(path: &Path) -> Text {
     )
 }
 
-fn not_in_file(path: &Path, subject: &str) -> Text {
-    let (path, subject) = (path.display(), render::one_line(subject));
+fn not_in_file(path: &str, subject: &str) -> Text {
+    let subject = render::one_line(subject);
     text!(
         "{path}に認証局({subject})のCRLがないため、その証明書の失効を確認できません。",
         "{path} holds no CRL of {subject}: revocation of its certificates is not checked"
     )
 }
 
-fn broken(path: &Path, error: &dyn std::error::Error) -> Text {
-    let (path, error) = (path.display(), render::one_line(&error.to_string()));
+fn broken(path: &str, error: &dyn std::error::Error) -> Text {
+    let error = render::one_line(&error.to_string());
     text!(
         "CRL({path})を使用できません({error})。",
         "the CRL in {path} cannot be used: {error}"

@@ -22,6 +22,7 @@ const MAX_WORKERS: usize = 1024;
 const MAX_COUNT: u64 = 65_536;
 /// What people write to switch something off.
 const CRL_OFF: [&str; 5] = ["-", "false", "no", "none", "off"];
+const CRL_POLL: Duration = Duration::from_secs(60);
 /// In seconds.
 const DAY: u64 = 86_400;
 
@@ -83,6 +84,9 @@ impl<'a> Terms<'a> {
                     _ => None,
                 })
                 .unwrap_or(CrlUnusable::Warn),
+            crl_poll: self
+                .parsed("GATEWAY_CRL_POLL", "1 … 86400", seconds)
+                .unwrap_or(CRL_POLL),
             state: self
                 .path("GATEWAY_STATE")
                 .unwrap_or_else(|| PathBuf::from("/var/lib/orca-gateway")),
@@ -160,14 +164,13 @@ impl<'a> Terms<'a> {
         if !assignment.value.contains("://") {
             return CrlSource::File(self.folder.join(&assignment.value));
         }
-        let is_http = assignment
-            .value
-            .parse::<http::Uri>()
-            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        if !is_http {
-            self.refuse_value(assignment, "FILE, http://…, https://…");
+        match assignment.value.parse() {
+            Ok(address) => CrlSource::Url(address),
+            Err(_) => {
+                self.refuse_value(assignment, "FILE, http://…, https://…");
+                CrlSource::File(PathBuf::from(&assignment.value))
+            }
         }
-        CrlSource::Url(assignment.value.clone())
     }
 
     fn listen(&mut self) -> SocketAddr {
@@ -216,7 +219,6 @@ impl<'a> Terms<'a> {
     fn limits(&mut self) -> Limits {
         let usual = Limits::default();
         let count = |word: &str| within(word, MAX_COUNT).and_then(|count| count.try_into().ok());
-        let seconds = |word: &str| within(word, DAY).map(Duration::from_secs);
         let (counts, times) = ("1 … 65536", "1 … 86400");
         Limits {
             connections_per_address: self
@@ -335,6 +337,10 @@ impl<'a> Terms<'a> {
             expected,
         });
     }
+}
+
+fn seconds(word: &str) -> Option<Duration> {
+    within(word, DAY).map(Duration::from_secs)
 }
 
 /// A number from 1 on.

@@ -109,7 +109,7 @@ pub(super) fn list_unusable(path: &dyn Display, cause: Text) -> Finding {
 }
 
 /// What is wrong with a list, as a phrase.
-pub(super) fn fault(error: CrlError) -> Text {
+pub(crate) fn fault(error: CrlError) -> Text {
     let ja = match error {
         CrlError::BadSignature => "署名が CA_CRT の認証局のものではありません",
         CrlError::Delta => "差分CRLです",

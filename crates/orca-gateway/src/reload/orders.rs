@@ -17,10 +17,6 @@ pub(crate) enum Order {
     },
     /// Revocation lists that somebody fetched or was sent; each counts on its own, and each is
     /// believed for its signature only.
-    #[allow(
-        dead_code,
-        reason = "sent by who fetches lists and by who is sent them"
-    )]
     Lists {
         /// PEM or DER, one or several.
         octets: Bytes,
@@ -32,10 +28,6 @@ pub(crate) enum Order {
 
 /// Where revocation lists came from, as log lines name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[allow(
-    dead_code,
-    reason = "named by who fetches lists and by who is sent them"
-)]
 pub(crate) enum ListSource {
     /// `CA_CRL`.
     File(PathBuf),

@@ -25,6 +25,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     }
     write_certificate(out, report)?;
     write_lists(out, &report.authorities)?;
+    write_delivery(out, report)?;
     write_labelled(out, report)
 }
 
@@ -90,6 +91,40 @@ fn write_certificate(out: &mut String, report: &Report) -> fmt::Result {
         "End of the server certificate, Unix time.",
     )?;
     value(out, name, "", certificate.not_after_seconds)
+}
+
+fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
+    head(
+        out,
+        "crl_pushes_total",
+        "counter",
+        "Revocation lists that were sent, by what became of them.",
+    )?;
+    for (result, count) in &report.crl_pushes {
+        let label = format!("{{result=\"{result}\"}}");
+        value(out, "crl_pushes_total", &label, count)?;
+    }
+    let Some(fetch) = &report.crl_fetch else {
+        return Ok(());
+    };
+    head(
+        out,
+        "crl_fetch_failing",
+        "gauge",
+        "Whether the address in CA_CRL gave no list last time.",
+    )?;
+    value(out, "crl_fetch_failing", "", i64::from(fetch.failing))?;
+    if let Some(seconds) = fetch.last_success_seconds {
+        let name = "crl_fetch_last_success_seconds";
+        head(
+            out,
+            name,
+            "gauge",
+            "When the address in CA_CRL gave a list, Unix time.",
+        )?;
+        value(out, name, "", seconds)?;
+    }
+    Ok(())
 }
 
 fn write_labelled(out: &mut String, report: &Report) -> fmt::Result {

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
-use crate::config::{Config, Mode};
+use crate::config::{Config, CrlSource, HttpsFiles, Mode};
 use crate::credentials::EXPIRING_DAYS;
 use crate::forward::Health;
 use crate::live::Live;
 use crate::log::EventLog;
-use crate::meters::{Meters, Reload};
+use crate::meters::{Fetch, Meters, Reload};
 use crate::trust::{CrlReport, CrlState};
 
 /// Where a report comes from.
@@ -62,6 +62,10 @@ pub(super) struct Report {
     /// Requests served without a verdict or against a rule, by ground and cause.
     pub(super) admitted: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     last_reload: Option<LastReload>,
+    /// The address in `CA_CRL`, where it is one.
+    pub(super) crl_fetch: Option<CrlFetch>,
+    /// Revocation lists that were sent, by what became of them.
+    pub(super) crl_pushes: BTreeMap<&'static str, u64>,
     pub(super) dropped_log_lines: DroppedLines,
     /// What somebody should look at.
     pub(super) alarms: Vec<&'static str>,
@@ -120,6 +124,19 @@ struct LastReload {
 }
 
 #[derive(Debug, Serialize)]
+pub(super) struct CrlFetch {
+    address: String,
+    /// The last look; null before the first is over.
+    time: Option<String>,
+    result: Option<&'static str>,
+    last_success: Option<String>,
+    #[serde(skip)]
+    pub(super) failing: bool,
+    #[serde(skip)]
+    pub(super) last_success_seconds: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
 pub(super) struct DroppedLines {
     pub(super) event: u64,
     pub(super) access: u64,
@@ -175,6 +192,11 @@ impl Report {
                 .collect(),
             admitted: admitted(meters),
             last_reload: meters.last_reload().map(LastReload::from),
+            crl_fetch: CrlFetch::new(&sources.config.mode, meters.last_fetch()),
+            crl_pushes: meters
+                .pushes()
+                .map(|(push, count)| (push.as_str(), count))
+                .collect(),
             dropped_log_lines: DroppedLines {
                 event: sources.log.dropped(),
                 access: sources.access_log.dropped(),
@@ -202,6 +224,10 @@ impl Report {
             (self.client_auth == Some("observe"), "observing"),
             (crl(CrlState::Missing), "crl-missing"),
             (crl(CrlState::Overdue), "crl-overdue"),
+            (
+                self.crl_fetch.as_ref().is_some_and(|fetch| fetch.failing),
+                "crl-fetch-failed",
+            ),
             (dropped.event + dropped.access > 0, "log-lines-dropped"),
         ]
         .into_iter()
@@ -219,6 +245,27 @@ fn admitted(meters: &Meters) -> BTreeMap<&'static str, BTreeMap<&'static str, u6
         }
     }
     admitted
+}
+
+impl CrlFetch {
+    fn new(mode: &Mode, last: Option<Fetch>) -> Option<Self> {
+        let Mode::Https(HttpsFiles {
+            ca_crl: CrlSource::Url(address),
+            ..
+        }) = mode
+        else {
+            return None;
+        };
+        let good = last.and_then(|last| last.good);
+        Some(Self {
+            address: address.to_string(),
+            time: last.map(|last| utc(last.at)),
+            result: last.map(|last| last.result),
+            last_success: good.map(utc),
+            failing: last.is_some_and(|last| last.is_failing()),
+            last_success_seconds: good.map(Timestamp::as_second),
+        })
+    }
 }
 
 impl Certificate {

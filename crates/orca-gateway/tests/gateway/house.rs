@@ -28,6 +28,8 @@ use crate::clock::Clock;
 use crate::config::{Config, LogTarget, Mode};
 use crate::connection::Front;
 use crate::connector::Connector;
+use crate::crl_intake::Intake;
+use crate::crl_service::CrlService;
 use crate::doorway::Doorway;
 use crate::explain::Pages;
 use crate::forward::Forwarder;
@@ -46,7 +48,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct House {
     pub(super) ca: Ca,
     pub(super) address: SocketAddr,
-    pub(super) orders: Sender<Order>,
+    pub(super) orders: Arc<Sender<Order>>,
     pub(super) phase: watch::Sender<Phase>,
     hits: Arc<AtomicUsize>,
     access_log: AccessLog,
@@ -106,6 +108,8 @@ impl House {
         )
         .unwrap();
         let (orders, received) = mpsc::channel();
+        let orders = Arc::new(orders);
+        let intake = Arc::new(Intake::new(&orders, live.clone(), config.state.clone()));
         std::thread::spawn(move || keeper.run(&received, &Default::default()));
         let office = Arc::new(Office {
             access_log: access_log.clone(),
@@ -114,6 +118,7 @@ impl House {
             clock,
             exemptions: config.exemptions.clone(),
             doorway: Arc::new(Doorway::new(64, config.limits.connections_per_address)),
+            lists: Some(CrlService::new(intake, Arc::clone(&meters), events.clone())),
             meters,
             lang: Lang::Ja,
             limits: config.limits,
@@ -268,8 +273,14 @@ pub(super) enum Seen {
 
 impl Speaker {
     /// The same with HTTP/2 offered.
-    pub(super) fn http2(mut self) -> Self {
-        Arc::make_mut(&mut self.config).alpn_protocols = vec![b"h2".to_vec()];
+    pub(super) fn http2(self) -> Self {
+        self.offering(&[b"h2"])
+    }
+
+    /// The same with these protocols offered (ALPN).
+    pub(super) fn offering(mut self, protocols: &[&[u8]]) -> Self {
+        let protocols = protocols.iter().map(|protocol| protocol.to_vec());
+        Arc::make_mut(&mut self.config).alpn_protocols = protocols.collect();
         self
     }
 

@@ -1,5 +1,6 @@
 //! The proxy in process, between a client and an application of the tests.
 
+mod crl_service;
 mod cross_site;
 pub(crate) mod forge;
 mod forwarding;
