@@ -5,6 +5,8 @@ use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
+use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
+use aws_lc_rs::digest::digest;
 use rcgen::CertificateRevocationListParams;
 use rcgen::Issuer;
 use rcgen::KeyIdMethod;
@@ -14,7 +16,12 @@ use rcgen::SerialNumber;
 
 /// Whoever holds the key of an authority.
 #[derive(Debug)]
-pub struct ListForge(Issuer<'static, KeyPair>);
+pub struct ListForge {
+    issuer: Issuer<'static, KeyPair>,
+    /// That of the authority's certificate, SHA-1 of its key (RFC 5280 §4.2.1.2): OpenSSL takes no
+    /// list that names another.
+    key_identifier: KeyIdMethod,
+}
 
 impl ListForge {
     /// With the certificate and the private key of an authority, both PEM; those of `orca-catool`
@@ -28,7 +35,11 @@ impl ListForge {
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
         };
         let key = KeyPair::from_pem(&read(key)?)?;
-        Ok(Self(Issuer::from_ca_cert_pem(&read(crt)?, key)?))
+        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, key.public_key_raw());
+        Ok(Self {
+            issuer: Issuer::from_ca_cert_pem(&read(crt)?, key)?,
+            key_identifier: KeyIdMethod::PreSpecified(sha1.as_ref().to_vec()),
+        })
     }
 
     /// A list (PEM) that is a day old at `now` (since 1970) and good for a year.
@@ -56,8 +67,8 @@ impl ListForge {
             crl_number: number.into(),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
+            key_identifier_method: self.key_identifier.clone(),
         };
-        Ok(params.signed_by(&self.0)?.pem()?)
+        Ok(params.signed_by(&self.issuer)?.pem()?)
     }
 }
