@@ -43,6 +43,12 @@ impl<T> CertificateList<T> {
             .flatten()
     }
 
+    /// Whether a certificate is named by its subject.
+    pub(crate) fn names_subjects(&self) -> bool {
+        let mut named = self.0.keys();
+        named.any(|named| matches!(named, Named::Subject(_)))
+    }
+
     /// Whether nothing is said of anybody.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -178,7 +178,7 @@ fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
     if let Mode::Https(files) = &config.mode {
         findings.extend(files::https(files, config.crl_unusable, clock.now()));
         findings.extend(places::state(&config.state));
-        findings.extend(files::rules(&config.rules));
+        findings.extend(files::rules(&config.rules, files));
         findings.extend(admission::open_doors(
             config.client_auth,
             &config.exemptions,

@@ -347,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn rules_about_certificates_need_https_and_exemptions_networks() {
+        for key in ["GATEWAY_OPERATORS", "GATEWAY_WINDOWS"] {
+            assert_eq!(error_ids(&format!("{key}=/x")), ["needs-https"], "{key}");
+        }
+        let rules = config(&format!("{THREE}GATEWAY_OPERATORS=ops\n")).rules;
+        assert_eq!(rules.operators, Some("/etc/x/ops".into()));
+        assert_eq!(rules.windows, None);
+        let host = format!("{THREE}GATEWAY_EXEMPT=\"192.168.1.50/24 /api/\"\n");
+        assert_eq!(error_ids(&host), ["not-a-network"]);
+        let form = format!("{THREE}GATEWAY_EXEMPT=\"192.168.1.50\"\n");
+        assert_eq!(error_ids(&form), ["bad-value"]);
+        let observe = config(&format!("{THREE}GATEWAY_CLIENT_AUTH=observe\n"));
+        assert_eq!(observe.client_auth, ClientAuth::Observe);
+    }
+
+    #[test]
     fn limits_are_whole_numbers_within_reason() {
         let limits = config(
             "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS=9\nGATEWAY_MAX_UPSTREAM_CONNECTIONS=8\n\

@@ -126,6 +126,11 @@ impl Operators {
         }
     }
 
+    /// The certificates.
+    pub(crate) fn certificates(&self) -> &CertificateList<String> {
+        &self.of_certificates
+    }
+
     /// Operators that are listed.
     pub(crate) fn len(&self) -> usize {
         self.listed.len()
@@ -146,7 +151,8 @@ fn folded(operator: &str) -> String {
         c => c,
     };
     let narrowed: String = operator.chars().map(narrow).collect();
-    narrowed.trim().to_lowercase()
+    // Both ways: ſ is a small letter whose capital is S.
+    narrowed.trim().to_uppercase().to_lowercase()
 }
 
 #[cfg(test)]
@@ -202,6 +208,7 @@ mod tests {
             (Some(&free), " reception ", false),
             (Some(&free), "ｒｅｃｅｐｔｉｏｎ", false),
             (Some(&free), "山田", false),
+            (Some(&free), "receptıon", false),
             (None, "reception", false),
             (None, "ormaster", true),
         ] {

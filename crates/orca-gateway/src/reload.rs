@@ -124,6 +124,7 @@ impl Keeper {
                 Missing::Expected,
             );
         }
+        rules.tell(&log, credentials.authorities());
         let credentials = Arc::new(credentials);
         let tls = Arc::new(TlsServer::new(&credentials));
         let first = snapshot(&credentials, &tls, &store, config.crl_unusable, &rules);
@@ -232,7 +233,7 @@ impl Keeper {
     }
 
     fn reload_rules(&mut self) {
-        let Some(outcome) = self.rules.reload(&self.log) else {
+        let Some(outcome) = self.rules.reload(&self.log, self.credentials.authorities()) else {
             return;
         };
         if outcome == ReloadOutcome::Taken {

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use orca_messages::{Finding, text};
+use orca_pki::verification::Authorities;
 
 use crate::identity::{Cause, ClientIdentity, Refusal};
 use crate::operators::Operators;
@@ -21,6 +23,26 @@ impl Rules {
             operators: Operators::default(),
             windows: Windows::none(zone),
         }
+    }
+
+    /// A subject is believed from whichever authority: worth a word where there are several.
+    pub(crate) fn warning(&self, authorities: &Authorities) -> Option<Finding> {
+        let names_subjects = self.operators.certificates().names_subjects()
+            || self.windows.certificates().names_subjects();
+        let several = authorities.iter().nth(1).is_some();
+        (names_subjects && several).then(|| {
+            Finding::warning(
+                "subject-of-any-authority",
+                text!(
+                    "GATEWAY_OPERATORSかGATEWAY_WINDOWSに証明書の名前(/C=…)での指定がありますが、CA_CRTには複数の認証局があります。同じ名前の証明書は、どの認証局が発行したものでも一致します。",
+                    "GATEWAY_OPERATORS or GATEWAY_WINDOWS name certificates by subject, and CA_CRT holds several authorities: a subject counts whichever of them issued it"
+                ),
+                text!(
+                    "自院だけのものでない認証局がある場合は、sha256:… で指定してください。",
+                    "where one of them is not yours alone, name certificates by sha256:…"
+                ),
+            )
+        })
     }
 
     /// Lets a client in at a moment.

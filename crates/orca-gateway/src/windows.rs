@@ -62,6 +62,11 @@ impl Windows {
         Ok(windows)
     }
 
+    /// The certificates.
+    pub(crate) fn certificates(&self) -> &CertificateList<Window> {
+        &self.of_certificates
+    }
+
     /// Whether a client's certificate may be used at a moment: in any of its windows.
     pub(crate) fn opening(&self, identity: &ClientIdentity, now: Timestamp) -> Opening {
         if self.of_certificates.is_empty() {
@@ -110,7 +115,7 @@ fn opening(windows: &[&Window], now: Timestamp, zone: &TimeZone) -> Opening {
 
 /// Days, and the hours of each.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Window {
+pub(crate) struct Window {
     days: Days,
     /// Minutes after midnight.
     from: u16,

@@ -1,7 +1,11 @@
 //! Which operator comes with which certificate: the API's programs, a reload, a file that is broken.
 
+use std::path::Path;
+
 use orca_e2e::curl::Curl;
 use orca_e2e::curl::Page;
+use orca_e2e::forge::Forge;
+use orca_e2e::gateway::Conf;
 use orca_e2e::gateway::Gateway;
 use orca_e2e::http1;
 use orca_e2e::kit::Kit;
@@ -129,11 +133,74 @@ fn the_file_is_read_again_and_a_broken_one_changes_nothing() -> anyhow::Result<(
     assert_eq!(call(&gateway, &user1, "ormaster:ormaster")?.status, 403);
     assert_eq!(call(&gateway, &user2, "ormaster:ormaster")?.status, 200);
     drop(gateway);
+    several_authorities(&site, &conf, &file)?;
     let (outcome, log) = conf.failing_start()?;
     assert_eq!(outcome.code, Some(1), "{log}");
     assert!(log.contains("[list-unreadable]"), "{log}");
     let checked = conf.check()?.failure(1)?;
     assert!(checked.contains("failure: cannot read"), "{checked}");
+    Ok(())
+}
+
+/// While a clinic moves, the rule holds for who is excepted, and is only written down for who is
+/// observed.
+#[test]
+fn without_a_certificate_nobody_is_a_listed_operator() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let (listed, other) = (site.client("listed")?, site.client("other")?);
+    let file = site.path("operators");
+    std::fs::write(&file, "ormaster\t/C=JP/O=orca/CN=listed\n")?;
+    let conf = site.conf()?.set("GATEWAY_OPERATORS", file.display());
+    let exempt = conf.clone().set("GATEWAY_EXEMPT", "\"127.0.0.1 /api/\"");
+    let gateway = exempt.start()?;
+    let stranger = Curl::new(gateway.address, &listed.ca());
+    let as_operator = |user: &str| stranger.clone().args(["--user", user]).get(API);
+    let page = as_operator("ormaster:ormaster")?;
+    assert!(
+        page.status == 403 && page.body.contains("E-112"),
+        "{}",
+        page.body
+    );
+    assert_eq!(as_operator("reader:x")?.status, 401);
+    let request = format!(
+        "GET {API} HTTP/1.1\r\nHost: a\r\nAuthorization: Basic b3JtYXN0ZXI6b3JtYXN0ZXI=\r\n\r\n"
+    );
+    let plain = http1::exchange(http1::connect(gateway.address)?, request.as_bytes())?;
+    assert!(
+        plain.status == 403 && plain.text().contains("E-112"),
+        "{}",
+        plain.text()
+    );
+    drop(gateway);
+    let gateway = conf.set("GATEWAY_CLIENT_AUTH", "observe").start()?;
+    assert_eq!(call(&gateway, &other, "ormaster:ormaster")?.status, 200);
+    let entry = gateway.access("the wrong operator", |entry| {
+        entry["cause"] == "wrong-operator" && entry["admitted"] == "observe"
+    })?;
+    assert_eq!(entry["status"], 200, "{entry}");
+    Ok(())
+}
+
+/// A subject counts whoever issued it: `check` says so, and a fingerprint is silent.
+fn several_authorities(site: &Site, conf: &Conf, file: &Path) -> anyhow::Result<()> {
+    let mut both = std::fs::read_to_string(site.server.ca())?;
+    both.push_str(Forge::foreign()?.pem()?);
+    let ca = site.path("both.crt");
+    std::fs::write(&ca, both)?;
+    let conf = conf.clone().set("CA_CRT", ca.display());
+    for (certificate, warned) in [
+        ("/CN=a", true),
+        (&*format!("sha256:{}", "0".repeat(64)), false),
+    ] {
+        std::fs::write(file, format!("ormaster\t{certificate}\n"))?;
+        let checked = conf.check()?.success()?;
+        assert_eq!(
+            checked.contains("[subject-of-any-authority]"),
+            warned,
+            "{checked}"
+        );
+    }
+    std::fs::remove_file(file)?;
     Ok(())
 }
 

@@ -284,6 +284,8 @@ fn an_exempt_machine_reaches_its_path_and_nothing_else() -> anyhow::Result<()> {
         assert_eq!(curl.get("/")?.status, 200, "{mode}");
         let status = gateway.status("/status")?.json()?;
         assert_eq!(status["exemptions"][0], "127.0.0.50/32 /api/", "{status}");
+        let metrics = gateway.status("/metrics")?.text();
+        assert!(metrics.contains("orca_gateway_exemptions 2\n"), "{metrics}");
         let causes = &status["admitted"]["exempt"];
         assert!(causes["no-certificate"].as_u64() >= Some(2), "{status}");
         assert!(causes["plain-http"].as_u64() >= Some(2), "{status}");

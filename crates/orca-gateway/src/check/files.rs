@@ -56,21 +56,24 @@ fn loaded(credentials: &Credentials, now: Timestamp) -> Finding {
     )
 }
 
-/// Operators and hours.
-pub(super) fn rules(files: &RuleFiles) -> Vec<Finding> {
+/// Operators and hours, of certificates of the authorities in `https`.
+pub(super) fn rules(files: &RuleFiles, https: &HttpsFiles) -> Vec<Finding> {
     if *files == RuleFiles::default() {
         return Vec::new();
     }
     match files.read(&TimeZone::system()) {
         Ok(rules) => {
             let operators = rules.operators.len();
-            vec![Finding::ok(
+            let credentials = Credentials::load(https).ok();
+            let warning = credentials.and_then(|known| rules.warning(known.authorities()));
+            let read = Finding::ok(
                 "rules-readable",
                 text!(
                     "オペレータと利用時間の設定を読み取れます(オペレータ{operators}名)。",
                     "operators and hours can be read ({operators} operators listed)"
                 ),
-            )]
+            );
+            std::iter::once(read).chain(warning).collect()
         }
         Err(errors) => errors.iter().map(|error| failure(error)).collect(),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use orca_messages::{Finding, text};
+use orca_pki::verification::Authorities;
 
 use super::watched::Watched;
 use crate::certificate_list::ListError;
@@ -76,6 +77,24 @@ impl RuleKeeper {
         })
     }
 
+    /// Says what is in force, if anything.
+    pub(super) fn tell(&self, log: &EventLog, authorities: &Authorities) {
+        if self.files == RuleFiles::default() {
+            return;
+        }
+        let operators = self.rules.operators.len();
+        log.finding(&Finding::ok(
+            "rules-taken",
+            text!(
+                "オペレータと利用時間の設定を読み込みました(オペレータ{operators}名)。",
+                "operators and hours are read and in force ({operators} operators listed)",
+            ),
+        ));
+        if let Some(warning) = self.rules.warning(authorities) {
+            log.finding(&warning);
+        }
+    }
+
     /// What is in force.
     pub(super) fn rules(&self) -> &Arc<Rules> {
         &self.rules
@@ -87,22 +106,19 @@ impl RuleKeeper {
     }
 
     /// Reads the files again; `None` where there are none.
-    pub(super) fn reload(&mut self, log: &EventLog) -> Option<ReloadOutcome> {
+    pub(super) fn reload(
+        &mut self,
+        log: &EventLog,
+        authorities: &Authorities,
+    ) -> Option<ReloadOutcome> {
         if self.files == RuleFiles::default() {
             return None;
         }
         self.watched.take();
         match self.files.read(&self.zone) {
             Ok(rules) => {
-                let operators = rules.operators.len();
                 self.rules = Arc::new(rules);
-                log.finding(&Finding::ok(
-                    "rules-taken",
-                    text!(
-                        "オペレータと利用時間の設定を読み込みました(オペレータ{operators}名)。",
-                        "operators and hours are read and in force ({operators} operators listed)",
-                    ),
-                ));
+                self.tell(log, authorities);
                 Some(ReloadOutcome::Taken)
             }
             Err(errors) => {

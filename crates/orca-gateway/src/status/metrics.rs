@@ -150,6 +150,8 @@ fn write_labelled(out: &mut String, report: &Report) -> fmt::Result {
             value(out, "admitted_total", &label, count)?;
         }
     }
+    head(out, "exemptions", "gauge", "Entries of GATEWAY_EXEMPT.")?;
+    value(out, "exemptions", "", report.exemptions.len())?;
     head(
         out,
         "log_lines_dropped_total",

@@ -58,7 +58,7 @@ pub(super) struct Report {
     /// `explain`, `strict` or `observe`; `None` in HTTP mode.
     client_auth: Option<&'static str>,
     /// Who is served without a certificate, as configured.
-    exemptions: Vec<String>,
+    pub(super) exemptions: Vec<String>,
     /// Requests served without a verdict or against a rule, by ground and cause.
     pub(super) admitted: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     last_reload: Option<LastReload>,
