@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Response, request};
+use http::{Method, Response, StatusCode, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -82,6 +82,12 @@ impl Entry {
         }
     }
 
+    /// With the status of an answer that was given all the same.
+    pub(crate) fn answered(mut self, status: StatusCode) -> Self {
+        self.status = Some(status.as_u16());
+        self
+    }
+
     /// Served all the same; the cause is what would have kept it out.
     pub(crate) fn despite(mut self, despite: Option<Despite>) -> Self {
         self.cause = despite.map(|despite| despite.cause).or(self.cause);
@@ -89,7 +95,8 @@ impl Entry {
         self
     }
 
-    /// A handshake that was refused by an alert.
+    /// What ended before there was a request: a handshake that was refused by an alert, a head that
+    /// could not be read.
     pub(crate) fn of_handshake(time: Timestamp, peer: &Arc<Peer>, cause: Cause) -> Self {
         Self {
             time,

@@ -222,7 +222,7 @@ impl Front {
         loop {
             let event = tokio::select! {
                 biased;
-                () = over(&mut http) => Event::HttpOver,
+                ended = over(&mut http) => Event::HttpOver(ended),
                 () = owned.given_back(), if http.is_none() => Event::End,
                 () = judged_anew(self.live.as_mut()) => Event::Judge,
                 () = until(session.valid_until(), clock) => Event::Judge,
@@ -234,7 +234,12 @@ impl Front {
             };
             match event {
                 // A tunnel may have taken over; then the connection is not given back yet.
-                Event::HttpOver => http = None,
+                Event::HttpOver(ended) => {
+                    http = None;
+                    if let Err(error) = ended {
+                        session.note_unreadable(&error);
+                    }
+                }
                 Event::Judge if session.must_end() => break,
                 Event::Judge => {}
                 Event::Leave => {
@@ -272,7 +277,7 @@ enum Event {
     Drain,
     End,
     EndTunnels,
-    HttpOver,
+    HttpOver(hyper::Result<()>),
     Judge,
     Leave,
 }
@@ -290,10 +295,10 @@ fn wants_delivery(hello: &ClientHello<'_>) -> bool {
         .is_some_and(|mut offered| offered.any(|protocol| protocol == CRL_DELIVERY))
 }
 
-async fn over(http: &mut Option<Http>) {
+/// Its error says that the client misbehaved or left; either way this is the end.
+async fn over(http: &mut Option<Http>) -> hyper::Result<()> {
     match http {
-        // Its error says that the client misbehaved or left; either way this is the end.
-        Some(http) => drop(http.await),
+        Some(http) => http.await,
         None => std::future::pending().await,
     }
 }

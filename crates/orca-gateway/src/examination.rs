@@ -268,7 +268,9 @@ fn certificate_error(cause: Cause) -> CertificateError {
         Cause::WrongUsage => CertificateError::InvalidPurpose,
         // certificate_unknown; only the first is ever asked here.
         Cause::CrlUnusable
+        | Cause::BrokenRequest
         | Cause::CrossSite
+        | Cause::NotForwarded
         | Cause::NoCertificate
         | Cause::PlainHttp
         | Cause::UpstreamBusy

@@ -72,6 +72,10 @@ pub(crate) enum Unserved {
     Busy,
     /// It is down: E-109, 502.
     Down,
+    /// The request broke off or its body could not be read.
+    BrokenRequest,
+    /// The request may not reach it; there is a status and no page.
+    NotForwarded(StatusCode),
 }
 
 /// Whether the application answers, shared by all workers, so that the log tells a change once.
@@ -130,11 +134,11 @@ impl Forwarder {
     ) -> Result<Response<ResponseBody>, Unserved> {
         let (mut parts, body) = request.into_parts();
         if let Some(status) = refused(&parts) {
-            return Ok(bare(status));
+            return Err(Unserved::NotForwarded(status));
         }
         let upgrade = upgrade::requested(&mut parts, &body);
         if headers::to_upstream(&mut parts, &client.fields).is_err() {
-            return Ok(bare(StatusCode::BAD_REQUEST));
+            return Err(Unserved::NotForwarded(StatusCode::BAD_REQUEST));
         }
         frame(&mut parts.headers, &body);
         if upgrade.is_some() {
@@ -166,8 +170,7 @@ impl Forwarder {
             return Err(Unserved::Busy);
         }
         if error.fault() == Fault::Client {
-            // Nobody is left to read it.
-            return Ok(bare(StatusCode::BAD_REQUEST));
+            return Err(Unserved::BrokenRequest);
         }
         if self.health.changes_to(false) {
             self.log.trouble(&Trouble::of(error));
@@ -256,13 +259,6 @@ fn streamed(response: Response<Incoming>, lease: Lease) -> Response<ResponseBody
     parts.version = Version::HTTP_11;
     let body = Forwarded::new(incoming, lease).boxed_unsync();
     Response::from_parts(parts, body)
-}
-
-/// A response without content.
-fn bare(status: StatusCode) -> Response<ResponseBody> {
-    let mut response = Response::new(body::empty());
-    *response.status_mut() = status;
-    response
 }
 
 #[cfg(test)]

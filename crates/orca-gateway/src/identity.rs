@@ -76,6 +76,8 @@ impl From<Verified> for ClientIdentity {
 pub(crate) enum Cause {
     /// The client does not hold the private key.
     BadSignature,
+    /// The client left in the middle of its request, or sent what is no end of it.
+    BrokenRequest,
     /// The CRL cannot tell, and the configuration says refuse.
     CrlUnusable,
     /// Another site made the browser ask.
@@ -86,6 +88,8 @@ pub(crate) enum Cause {
     Malformed,
     /// None was sent.
     NoCertificate,
+    /// A request that never reaches the application: unreadable, ambiguous, or for one of our paths.
+    NotForwarded,
     /// Validity not begun.
     NotYetValid,
     /// A certificate that may not be used now.
@@ -108,7 +112,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// All of them, in the order of the contract's table.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
@@ -124,17 +128,21 @@ impl Cause {
         Self::UpstreamBusy,
         Self::WrongOperator,
         Self::OutsideHours,
+        Self::NotForwarded,
+        Self::BrokenRequest,
     ];
 
     /// The word in logs, metrics and JSON.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::BadSignature => "bad-signature",
+            Self::BrokenRequest => "broken-request",
             Self::CrlUnusable => "crl-unusable",
             Self::CrossSite => "cross-site",
             Self::Expired => "expired",
             Self::Malformed => "malformed",
             Self::NoCertificate => "no-certificate",
+            Self::NotForwarded => "not-forwarded",
             Self::NotYetValid => "not-yet-valid",
             Self::OutsideHours => "outside-hours",
             Self::PlainHttp => "plain-http",
@@ -150,7 +158,7 @@ impl Cause {
     /// The number people say on the telephone; causes that never have a page have none.
     pub(crate) fn number(self) -> Option<&'static str> {
         match self {
-            Self::BadSignature | Self::Malformed => None,
+            Self::BadSignature | Self::BrokenRequest | Self::Malformed | Self::NotForwarded => None,
             Self::CrlUnusable => Some("E-107"),
             Self::CrossSite => Some("E-110"),
             Self::Expired => Some("E-102"),

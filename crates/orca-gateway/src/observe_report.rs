@@ -263,7 +263,11 @@ fn locks_out(cause: &str) -> Option<&'static str> {
         .into_iter()
         .find(|known| known.as_str() == cause)?;
     match known {
-        Cause::CrossSite | Cause::UpstreamBusy | Cause::UpstreamDown => None,
+        Cause::BrokenRequest
+        | Cause::CrossSite
+        | Cause::NotForwarded
+        | Cause::UpstreamBusy
+        | Cause::UpstreamDown => None,
         Cause::BadSignature
         | Cause::CrlUnusable
         | Cause::Expired

@@ -385,11 +385,28 @@ impl Session {
                 let (page, cause) = match unserved {
                     Unserved::Busy => (pages.application_busy(&asker, now), Cause::UpstreamBusy),
                     Unserved::Down => (pages.application_down(&asker, now), Cause::UpstreamDown),
+                    Unserved::NotForwarded(status) => (bare(status), Cause::NotForwarded),
+                    Unserved::BrokenRequest => {
+                        (bare(StatusCode::BAD_REQUEST), Cause::BrokenRequest)
+                    }
                 };
                 self.office.meters.refused(cause).increment();
                 pending.on_end(page, Some(cause))
             }
         }
+    }
+
+    /// Writes down a head that could not be read; hyper answers it by itself and ends the connection.
+    pub(crate) fn note_unreadable(&self, error: &hyper::Error) {
+        let status = match (error.is_parse(), error.is_parse_too_large()) {
+            (false, _) => return,
+            (true, false) => StatusCode::BAD_REQUEST,
+            (true, true) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        };
+        self.office.meters.refused(Cause::NotForwarded).increment();
+        let now = self.office.clock.now();
+        let entry = Entry::of_handshake(now, &self.peer, Cause::NotForwarded).answered(status);
+        self.office.access_log.record(&entry);
     }
 
     /// The connection goes on: whoever sits there has done nothing wrong.

@@ -93,6 +93,8 @@ pub(super) fn of_refusal(refusal: &Refusal, authorities: &[String], zone: &TimeZ
             ],
         },
         Cause::UnknownCa | Cause::BadSignature | Cause::Malformed => unknown_ca(authorities),
+        // Nobody is shown a page.
+        Cause::BrokenRequest | Cause::NotForwarded => unknown_ca(authorities),
         Cause::WrongUsage => Texts {
             title: text!(
                 "提示された証明書{ja}は、端末の認証用ではありません。",

@@ -182,7 +182,7 @@ async fn absolute_target_against_host() {
     raw.head(1, &fields, true).await;
     raw.outcome(1).await;
     until(|| scene.house.causes().len() == 2).await;
-    assert_eq!(scene.house.causes()[1], "- 400");
+    assert_eq!(scene.house.causes()[1], "not-forwarded 400");
 }
 
 #[tokio::test]
@@ -206,6 +206,9 @@ async fn connect_and_trace() {
         assert_eq!(answer.status(), 405, "{target}");
     }
     assert_eq!(scene.application.connections(), 0);
+    let lines = ["not-forwarded 405"; 5];
+    until(|| scene.house.causes().len() == lines.len()).await;
+    assert_eq!(scene.house.causes(), lines);
 }
 
 #[tokio::test]

@@ -48,6 +48,10 @@ async fn header_fields_have_room_and_an_end() {
     assert_eq!(status(&nobody, &fields(8)).await, 403);
     assert_eq!(status(&nobody, &fields(40)).await, 431);
     assert_eq!(house.hits(), 1);
+    let unread = "not-forwarded 431";
+    let lines = ["- 200", unread, unread, "no-certificate 403", unread];
+    until(|| house.causes().len() == lines.len()).await;
+    assert_eq!(house.causes(), lines);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use crate::body::{self, ResponseBody};
 use crate::clock::Clock;
 use crate::config::LogTarget;
 use crate::connector::Connector;
-use crate::forward::{Client, Forwarder};
+use crate::forward::{Client, Forwarder, Unserved};
 use crate::headers::Scheme;
 use crate::identity::Cause;
 use crate::log::EventLog;
@@ -216,10 +216,16 @@ async fn answer(
     let request = Request::from_parts(parts, body);
     Ok(match forwarder.forward(&client, request).await {
         Ok(response) => pending.on_end(response, None),
-        Err(_) => {
+        Err(unserved) => {
+            let (status, cause) = match unserved {
+                Unserved::NotForwarded(status) => (status, Cause::NotForwarded),
+                Unserved::BrokenRequest => (StatusCode::BAD_REQUEST, Cause::BrokenRequest),
+                Unserved::Busy => (StatusCode::SERVICE_UNAVAILABLE, Cause::UpstreamBusy),
+                Unserved::Down => (StatusCode::BAD_GATEWAY, Cause::UpstreamDown),
+            };
             let mut response = Response::new(body::empty());
-            *response.status_mut() = StatusCode::BAD_GATEWAY;
-            pending.on_end(response, Some(Cause::UpstreamDown))
+            *response.status_mut() = status;
+            pending.on_end(response, Some(cause))
         }
     })
 }
