@@ -12,6 +12,7 @@ use orca_pki::key::KeyPair;
 use orca_pki::lint::{self, Refused};
 use orca_pki::name::CommonName;
 use orca_pki::pkcs12::Pkcs12Profile;
+use orca_pki::profile::CertificateProfile;
 use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
 use orca_pki::serial::SerialNumber;
 use orca_pki::validity::{DAY, shift};
@@ -363,9 +364,16 @@ impl Authority {
         request: &IssuanceRequest,
         now: Timestamp,
     ) -> Result<Vec<SerialNumber>, Error> {
-        let same = self
-            .store
-            .list(&self.site, Some(request.common_name().as_str()))?;
+        let name = request.common_name().as_str();
+        // Letters of either case are the same host, and different people.
+        let same = match request.profile() {
+            CertificateProfile::Server => {
+                let mut all = self.store.list(&self.site, None)?;
+                all.retain(|record| record.reservation.common_name.eq_ignore_ascii_case(name));
+                all
+            }
+            _ => self.store.list(&self.site, Some(name))?,
+        };
         Ok(same
             .into_iter()
             .filter(|record| record.reservation.profile == request.profile())

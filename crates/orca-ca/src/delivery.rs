@@ -10,10 +10,13 @@ use jiff::tz::TimeZone;
 use orca_pki::bundle::Bundle;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
+use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
 use crate::error::Error;
 use crate::place::Owner;
+
+mod utf8_flag;
 
 /// Beginning of the names of drafts.
 const DRAFT: &str = ".orca-draft-";
@@ -253,13 +256,12 @@ pub fn sync_folder(folder: &Path) -> Result<(), Error> {
         })
 }
 
-/// The zip of a delivery: one folder with the six files, private keys 0600, the UTF-8 flag set for
-/// names beyond ASCII.
+/// The zip of a delivery: one folder with the six files, private keys 0600, all names flagged UTF-8.
 ///
 /// # Errors
 /// A file does not fit into a zip.
 pub fn zip(bundle: &Bundle, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let failed = |source: zip::result::ZipError| Error::Io {
+    let failed = |source: ZipError| Error::Io {
         path: PathBuf::from(format!("{}.zip", bundle.base_name)),
         source: io::Error::other(source),
     };
@@ -287,7 +289,9 @@ pub fn zip(bundle: &Bundle, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, Error>
             .map_err(|source| failed(source.into()))?;
     }
     writer.finish().map_err(failed)?;
-    Ok(buffer.into_inner())
+    let mut zip = buffer.into_inner();
+    utf8_flag::set(&mut zip).ok_or_else(|| failed(ZipError::InvalidArchive("flags".into())))?;
+    Ok(zip)
 }
 
 /// Local time as zips have it: without a zone, from 1980 on.

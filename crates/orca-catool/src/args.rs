@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Nothing named: the list of subcommands.
     Overview,
     Init(InitArgs),
-    IssueServerCert(IssueArgs<Vec<HostName>>),
+    IssueServerCert(IssueArgs<ServerNames>),
     IssueClientCert(ClientArgs),
     ExportCert(ExportArgs),
     RevokeCert(RevokeArgs),
@@ -60,6 +60,13 @@ pub(crate) struct IssueArgs<Names> {
     pub(crate) days: Option<u32>,
     pub(crate) key: Option<KeyAlgorithm>,
     pub(crate) output: Option<PathBuf>,
+}
+
+/// The names of a server: the first as typed, and all of them.
+#[derive(Debug)]
+pub(crate) struct ServerNames {
+    pub(crate) common_name: CommonName,
+    pub(crate) hosts: Vec<HostName>,
 }
 
 #[derive(Debug)]
@@ -199,33 +206,45 @@ fn init(m: &ArgMatches) -> Result<InitArgs, UsageError> {
 }
 
 /// Hosts in the order of the contract: names before addresses; an address given to `-c` is one.
-fn hosts(m: &ArgMatches) -> Result<Vec<HostName>, UsageError> {
+fn hosts(m: &ArgMatches) -> Result<ServerNames, UsageError> {
     let mut hosts = Vec::new();
     for name in texts(m, "common-name") {
         let host = HostName::from_str(name).map_err(|error| {
-            UsageError::value("invalid-host", "-c", name, usage::name_why(&error))
+            UsageError::value("invalid-host", "-c", name, usage::host_why(name, &error))
         })?;
-        // The first name becomes the commonName, which is shorter than a DNS name may be.
-        if hosts.is_empty() {
-            common_name("-c", &host.to_string())?;
-        }
-        hosts.push(host);
+        hosts.push(reachable(host, "-c", name)?);
     }
     for address in texts(m, "ip") {
-        hosts.push(HostName::ip(address).map_err(|error| {
+        let host = HostName::ip(address).map_err(|error| {
             UsageError::value("invalid-address", "-i", address, usage::name_why(&error))
-        })?);
+        })?;
+        hosts.push(reachable(host, "-i", address)?);
     }
+    let common_name = match (hosts.first(), one(m, "common-name")) {
+        // It becomes the commonName as typed, which is shorter than a DNS name may be.
+        (Some(HostName::Dns(_)), Some(typed)) => common_name("-c", typed)?,
+        (Some(host), _) => common_name("-i", &host.to_string())?,
+        (None, _) => return Err(UsageError::NoHost),
+    };
     let mut distinct = Vec::with_capacity(hosts.len());
     for host in hosts {
         if !distinct.contains(&host) {
             distinct.push(host);
         }
     }
-    if distinct.is_empty() {
-        Err(UsageError::NoHost)
-    } else {
-        Ok(distinct)
+    Ok(ServerNames {
+        common_name,
+        hosts: distinct,
+    })
+}
+
+/// An address under which no client can ever reach a server helps nobody.
+fn reachable(host: HostName, option: &'static str, typed: &str) -> Result<HostName, UsageError> {
+    match &host {
+        HostName::Ip(address) if let Some(why) = usage::unreachable_why(*address) => {
+            Err(UsageError::value("invalid-address", option, typed, why))
+        }
+        _ => Ok(host),
     }
 }
 
@@ -494,7 +513,59 @@ mod tests {
         let expected: Vec<HostName> = ["weborca-server", "10.0.0.1", "192.168.1.100"]
             .map(|host| host.parse().unwrap())
             .to_vec();
-        assert_eq!(args.names, expected);
+        assert_eq!(args.names.hosts, expected);
+        assert_eq!(args.names.common_name.as_str(), "weborca-server");
+    }
+
+    #[test]
+    fn the_first_name_stands_as_typed_in_the_common_name_alone() {
+        for (line, name, hosts) in [
+            (
+                "-c WebORCA-Server -c OTHER",
+                "WebORCA-Server",
+                vec!["weborca-server", "other"],
+            ),
+            ("-c X -c x", "X", vec!["x"]),
+            ("-i FD00::1", "fd00::1", vec!["fd00::1"]),
+            ("-c FD00::1 -c Y", "fd00::1", vec!["fd00::1", "y"]),
+        ] {
+            let Ok(Command::IssueServerCert(args)) = call(&format!("issue_server_cert {line}"))
+            else {
+                panic!("{line}")
+            };
+            let hosts: Vec<HostName> = hosts.iter().map(|host| host.parse().unwrap()).collect();
+            assert_eq!(args.names.common_name.as_str(), name);
+            assert_eq!(args.names.hosts, hosts);
+        }
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_is_refused_for_its_reason() {
+        for (words, id, reason) in [
+            ("-c 300.1.1.1", "invalid-host", "it is no IP address"),
+            ("-c weborca.", "invalid-host", "the dot at the end"),
+            ("-c a_b.", "invalid-host", "only letters, digits"),
+            ("-c 0.0.0.0", "invalid-address", "any address"),
+            ("-i 0.0.0.0", "invalid-address", "any address"),
+            ("-i 0.1.2.3", "invalid-address", "any address"),
+            ("-i ::", "invalid-address", "any address"),
+            ("-i 255.255.255.255", "invalid-address", "broadcast"),
+            ("-i 224.0.0.1", "invalid-address", "multicast"),
+            ("-i ff02::1", "invalid-address", "multicast"),
+            (
+                "-i ::ffff:192.168.1.1",
+                "invalid-address",
+                "name it 192.168.1.1",
+            ),
+        ] {
+            let line = format!("orca-catool issue_server_cert {words}");
+            let words_of = line.split_whitespace().map(OsString::from).collect();
+            let error = parse(words_of, Lang::En).1.unwrap_err();
+            assert_eq!(error.id(), id, "{words}");
+            let told = error.message().en;
+            assert!(told.contains(reason), "{words}: {told}");
+        }
+        assert!(call("issue_server_cert -i 127.0.0.1 -i 169.254.1.1 -i 10.0.0.255").is_ok());
     }
 
     #[test]

@@ -64,8 +64,8 @@ fn tell_advice(advice: &[Advice], session: &mut Session<'_>) -> Result<(), Failu
             Advice::LongServerValidity { days } => session.warn(
                 "long-server-validity",
                 text!(
-                    "サーバ証明書の有効期間が{days}日です。SafariとiPadは825日を超えるサーバ証明書を受け付けません。",
-                    "the server certificate is valid for {days} days; Safari and iPad refuse more than 825"
+                    "サーバ証明書の有効期間は{days}日です(開始日は1日前)。SafariとiPadは、開始日から825日を超えるサーバ証明書を受け付けません。",
+                    "the server certificate is valid for {days} days from today (and dated back by one); Safari and iPad refuse more than 825 in all"
                 ),
                 text!(
                     "iPadやSafariから接続する場合は、--days 824 を付けて発行し直してください。Chromeだけで使う場合は、このままで問題ありません。",

@@ -43,18 +43,22 @@ pub struct Realm {
 }
 
 impl IssuanceRequest {
-    /// A server certificate; the commonName is the first host.
+    /// A server certificate. The commonName is the first host, in the letters it was typed with;
+    /// the subjectAltName, which alone clients compare, has it in lower case.
     ///
     /// # Errors
-    /// The first host is longer than a commonName may be, or there is none.
+    /// The name is no such host, or cannot be encoded.
     pub fn server(
         realm: &Realm,
+        common_name: CommonName,
         hosts: Vec<HostName>,
         days: u32,
         key: KeyAlgorithm,
     ) -> Result<Self, NameError> {
-        let first = hosts.first().ok_or(NameError::Empty)?;
-        let common_name: CommonName = first.to_string().parse()?;
+        let first: HostName = common_name.as_str().parse()?;
+        if hosts.first() != Some(&first) {
+            return Err(NameError::NotAHost(common_name.to_string()));
+        }
         Self::new(CertificateProfile::Server, realm, common_name, days, key)
             .map(|request| Self { hosts, ..request })
     }
@@ -358,15 +362,21 @@ pub(crate) mod tests {
             "weborca-server".parse().unwrap(),
             "192.168.1.100".parse().unwrap(),
         ];
-        let request =
-            IssuanceRequest::server(&realm(), hosts.clone(), 3650, KeyAlgorithm::P256).unwrap();
+        let request = IssuanceRequest::server(
+            &realm(),
+            "WebORCA-Server".parse().unwrap(),
+            hosts.clone(),
+            3650,
+            KeyAlgorithm::P256,
+        )
+        .unwrap();
         let key = KeyPair::generate(KeyAlgorithm::P256).unwrap();
         let serial = SerialNumber::try_from(2).unwrap();
         let info = key.public_key_info().unwrap();
         let prepared = prepare(&request, &serial, Some(&ca), &info, now()).unwrap();
         assert_eq!(
             prepared.advice(),
-            [Advice::LongServerValidity { days: 3651 }]
+            [Advice::LongServerValidity { days: 3650 }]
         );
         let certificate = prepared.sign(&ca_key).unwrap();
         assert_eq!(certificate.verify_signature(&ca), Ok(()));
@@ -375,7 +385,7 @@ pub(crate) mod tests {
         assert!(!certificate.is_ca());
         assert_eq!(
             certificate.subject().one_line(),
-            "/C=JP/O=orca/CN=weborca-server"
+            "/C=JP/O=orca/CN=WebORCA-Server"
         );
         assert_eq!(
             certificate.validity().not_before,

@@ -52,7 +52,7 @@ pub enum Advice {
     },
     /// Safari, iPhone and iPad refuse servers with more than [`APPLE_SERVER_DAYS`].
     LongServerValidity {
-        /// Days it will be valid.
+        /// Days it will be valid from now on; the day it is dated back comes on top.
         days: i64,
     },
     /// An IPv4 address and no name, under a CA that may certify some names only: OpenSSL takes the
@@ -90,7 +90,7 @@ pub fn check(
     }
     if is_server && period.days() > APPLE_SERVER_DAYS {
         advice.push(Advice::LongServerValidity {
-            days: period.days(),
+            days: period.days_left(now),
         });
     }
     if is_server && issuer.is_some_and(|issuer| address_alone(issuer, request.hosts())) {
@@ -134,6 +134,12 @@ mod tests {
         "2026-11-24T00:00:00Z".parse().unwrap()
     }
 
+    fn server(hosts: &[&str], days: u32) -> IssuanceRequest {
+        let name = hosts[0].parse().unwrap();
+        let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        IssuanceRequest::server(&realm(), name, hosts, days, KeyAlgorithm::P256).unwrap()
+    }
+
     #[test]
     fn a_host_outside_the_ca_is_refused() {
         let constraints = NameConstraints {
@@ -147,8 +153,7 @@ mod tests {
             ("weborca-server", false),
             ("10.0.0.1", false),
         ] {
-            let hosts = vec![host.parse().unwrap()];
-            let request = IssuanceRequest::server(&realm(), hosts, 90, KeyAlgorithm::P256).unwrap();
+            let request = server(&[host], 90);
             let result = check(&request, Some(&ca), now());
             let expected = if host == "192.168.1.100" {
                 Ok(vec![Advice::AddressAlone])
@@ -176,9 +181,7 @@ mod tests {
                 networks: networks.clone(),
             };
             let (ca, _) = authority(constraints, 7300, now());
-            let hosts: Vec<HostName> = hosts.iter().map(|host| host.parse().unwrap()).collect();
-            let request =
-                IssuanceRequest::server(&realm(), hosts.clone(), 90, KeyAlgorithm::P256).unwrap();
+            let request = server(&hosts, 90);
             assert_eq!(check(&request, Some(&ca), now()), Ok(advice), "{hosts:?}");
         }
     }
@@ -197,13 +200,11 @@ mod tests {
             client(3650, KeyAlgorithm::Rsa2048)[..],
             [Advice::Rsa2048After2030 { .. }]
         ));
-        let server = |days| {
-            let hosts = vec!["weborca-server".parse().unwrap()];
-            let request =
-                IssuanceRequest::server(&realm(), hosts, days, KeyAlgorithm::P256).unwrap();
+        let advice = |days| {
+            let request = server(&["weborca-server"], days);
             check(&request, Some(&ca), now()).unwrap()
         };
-        assert_eq!(server(824), []);
-        assert_eq!(server(825), [Advice::LongServerValidity { days: 826 }]);
+        assert_eq!(advice(824), []);
+        assert_eq!(advice(825), [Advice::LongServerValidity { days: 825 }]);
     }
 }

@@ -461,3 +461,48 @@ fn japanese_names_arrive_whole() -> anyhow::Result<()> {
     assert_eq!(row(&ca, "000002")?["subject"], "/C=JP/O=orca/CN=山田太郎");
     Ok(())
 }
+
+#[test]
+fn every_name_in_a_zip_is_flagged_utf_8() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    // The third column is the general purpose flags, of which 0x800 is the one.
+    let script = "import sys, zipfile
+zip = zipfile.ZipFile(sys.argv[1])
+assert zip.testzip() is None
+for entry in zip.infolist():
+    print(entry.filename, bool(entry.flag_bits & 0x800))";
+    for name in ["user1", "山田太郎"] {
+        let kit = ca.issue(&format!("issue_client_cert -c {name}"))?;
+        Program::new("unzip")
+            .args(["-t", "-qq"])
+            .arg(kit.zip())
+            .run()?
+            .success()?;
+        let python = Program::new("/usr/bin/python3").args(["-B", "-c", script]);
+        let listed = python.arg(kit.zip()).run()?.success()?;
+        assert_eq!(listed.matches(" True\n").count(), 7, "{listed}");
+        assert_eq!(listed.lines().count(), 7, "the folder and six files");
+        assert!(
+            listed.contains(&format!("{0}/{0}.p12", kit.base())),
+            "{listed}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_is_called_as_it_was_typed() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    let kit = ca.issue("issue_server_cert -c WebORCA-Server")?;
+    assert_eq!(kit.base(), "000002__JP_orca_WebORCA-Server");
+    let row = row(&ca, "000002")?;
+    assert_eq!(row["common_name"], "WebORCA-Server");
+    assert_eq!(row["san"], serde_json::json!(["weborca-server"]));
+    let again = ca.run("issue_server_cert -c weborca-server")?;
+    again.success()?;
+    assert!(
+        again.stderr.contains("[older-server-certificate]"),
+        "{again:?}"
+    );
+    Ok(())
+}

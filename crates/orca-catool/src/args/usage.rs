@@ -1,8 +1,10 @@
 //! What the command line alone shows wrong: exit code 2.
 
+use std::net::IpAddr;
+
 use clap::error::{ContextKind, ErrorKind};
 use orca_messages::{Localize, Text, text};
-use orca_pki::name::NameError;
+use orca_pki::name::{HostName, NameError};
 use orca_pki::serial::SerialNumberError;
 
 /// The command line alone shows it wrong.
@@ -138,6 +140,68 @@ pub(super) fn serial_why(error: SerialNumberError) -> Text {
             "expected is e.g. 3, 000003 or 0x3; for a name use -c"
         ),
     }
+}
+
+/// Why `-c` of a server takes no such name; what looks like an address is told as one.
+pub(super) fn host_why(typed: &str, error: &NameError) -> Text {
+    let is_host = || {
+        typed
+            .strip_suffix('.')
+            .is_some_and(|name| HostName::dns(name).is_ok())
+    };
+    match error {
+        NameError::NotAHost(_) if typed.bytes().all(|b| b.is_ascii_digit() || b == b'.') => text!(
+            "IPアドレスとして正しくありません。192.168.1.100 のように指定してください。",
+            "it is no IP address; expected is e.g. 192.168.1.100"
+        ),
+        NameError::NotAHost(_) if is_host() => text!(
+            "末尾の「.」を取り除いてください。",
+            "leave the dot at the end out"
+        ),
+        NameError::NotAHost(_) if typed.len() > 253 => text!(
+            "ホスト名は253文字以内です。",
+            "a host name has at most 253 characters"
+        ),
+        error => name_why(error),
+    }
+}
+
+/// Why no client can reach a server under an address.
+pub(super) fn unreachable_why(address: IpAddr) -> Option<Text> {
+    match address {
+        IpAddr::V4(address) if address.octets()[0] == 0 => Some(unspecified()),
+        IpAddr::V4(address) if address.is_broadcast() => Some(text!(
+            "ブロードキャストアドレスです。サーバのIPアドレスを指定してください。",
+            "it is the broadcast address; name the server's own"
+        )),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => unreachable_why(mapped.into()).or_else(|| {
+                Some(text!(
+                    "{mapped} と指定してください。クライアントはその形で比較します。",
+                    "name it {mapped}: that is what clients compare"
+                ))
+            }),
+            None if address.is_unspecified() => Some(unspecified()),
+            None if address.is_multicast() => Some(multicast()),
+            None => None,
+        },
+        address if address.is_multicast() => Some(multicast()),
+        IpAddr::V4(_) => None,
+    }
+}
+
+fn unspecified() -> Text {
+    text!(
+        "「すべてのアドレス」を表す値です。クライアントが接続するサーバのIPアドレスを指定してください。",
+        "it stands for any address; name the one that clients connect to"
+    )
+}
+
+fn multicast() -> Text {
+    text!(
+        "マルチキャストアドレスです。サーバのIPアドレスを指定してください。",
+        "it is a multicast address; name the server's own"
+    )
 }
 
 pub(super) fn name_why(error: &NameError) -> Text {

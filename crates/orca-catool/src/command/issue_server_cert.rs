@@ -6,23 +6,23 @@ use orca_ca::authority::IssueOrder;
 use orca_ca::store::NamePolicy;
 use orca_messages::text;
 use orca_pki::issuance::{IssuanceError, IssuanceRequest};
-use orca_pki::name::HostName;
 
 use super::{tell_advice, words};
-use crate::args::IssueArgs;
+use crate::args::{IssueArgs, ServerNames};
 use crate::session::{Failure, Session};
 use crate::{absolute, print_path};
 
 pub(crate) fn run(
     authority: &mut Authority,
-    args: IssueArgs<Vec<HostName>>,
+    args: IssueArgs<ServerNames>,
     session: &mut Session<'_>,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let config = authority.config();
     let days = args.days.unwrap_or(config.server_cert_validity);
     let key = args.key.unwrap_or(config.server_key);
-    let request = IssuanceRequest::server(&config.realm, args.names, days, key)
+    let ServerNames { common_name, hosts } = args.names;
+    let request = IssuanceRequest::server(&config.realm, common_name, hosts, days, key)
         .map_err(IssuanceError::from)
         .map_err(orca_ca::Error::from)?;
     let name = request.common_name().clone();
