@@ -26,6 +26,9 @@ pub(crate) struct Args {
 pub(crate) enum Task {
     /// Serve.
     Run,
+    /// Forget the numbers of revocation lists: of all authorities, or of those whose name has the
+    /// word.
+    ResetCrl(Option<String>),
     /// Tell what a start would do.
     Check(Format),
     /// Tell from access logs who would be locked out.
@@ -123,6 +126,7 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
             since: matches.get_one::<Since>("since").copied(),
             format: format(matches),
         }),
+        Some(("reset_crl", matches)) => Task::ResetCrl(matches.get_one::<String>("ca").cloned()),
         _ => Task::Run,
     };
     Args {
@@ -241,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn reset_crl_is_for_all_authorities_or_one() {
+        for (line, word) in [("reset_crl", None), ("reset_crl --ca 1A2B", Some("1A2B"))] {
+            let word = word.map(str::to_owned);
+            assert_eq!(parsed(line).unwrap().task, Task::ResetCrl(word));
+        }
+    }
+
+    #[test]
     fn the_clap_definition_is_sound() {
         for lang in [Lang::Ja, Lang::En] {
             command(lang).debug_assert();
@@ -261,6 +273,7 @@ mod tests {
                 "--version",
                 "check",
                 "diagnose",
+                "reset_crl",
             ] {
                 assert!(help.contains(word), "{word} in {help}");
             }

@@ -35,7 +35,12 @@ pub(crate) fn findings(conf: &Path, clock: Clock) -> Vec<Finding> {
         Err(errors) => {
             findings.extend(errors.iter().map(|error| failure(error)));
             if let Some(Mode::Https(files)) = &reading.mode {
-                findings.extend(files::https(files, CrlUnusable::Warn, clock.now()));
+                findings.extend(files::https(
+                    files,
+                    Path::new(config::DEFAULT_STATE),
+                    CrlUnusable::Warn,
+                    clock.now(),
+                ));
             }
         }
     }
@@ -176,7 +181,8 @@ fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut ca_crt = None;
     if let Mode::Https(files) = &config.mode {
-        findings.extend(files::https(files, config.crl_unusable, clock.now()));
+        let (state, unusable) = (&config.state, config.crl_unusable);
+        findings.extend(files::https(files, state, unusable, clock.now()));
         findings.extend(places::state(&config.state));
         findings.extend(files::rules(&config.rules, files));
         findings.extend(admission::open_doors(

@@ -26,6 +26,9 @@ pub(crate) const OWN_CONF: &str = "/opt/jma/weborca/conf/orca-gateway.conf";
 /// Read otherwise; WebORCA sources the same file.
 pub(crate) const WEBORCA_CONF: &str = "/opt/jma/weborca/conf/jma-receipt.conf";
 
+/// `GATEWAY_STATE` where nothing is said.
+pub(crate) const DEFAULT_STATE: &str = "/var/lib/orca-gateway";
+
 const LOG_FOLDER: &str = "/opt/jma/weborca/log";
 
 /// The three keys of the original that switch HTTPS on.
@@ -113,6 +116,15 @@ pub(crate) enum CrlSource {
     File(PathBuf),
     /// `http://` or `https://`.
     Url(CrlAddress),
+}
+
+impl fmt::Display for CrlSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(address) => address.fmt(f),
+        }
+    }
 }
 
 /// The WebORCA application.

@@ -242,6 +242,8 @@ impl Front {
                 }
                 Event::Judge if session.must_end() => break,
                 Event::Judge => {}
+                // Its other streams must not outlive the verdict.
+                Event::Leave if version == Version::Two && session.has_fallen() => break,
                 Event::Leave => {
                     leaving = true;
                     finish(&mut http);

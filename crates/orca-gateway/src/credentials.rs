@@ -72,6 +72,18 @@ impl Credentials {
         &self.authorities
     }
 
+    /// Whether the files say the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // The key belongs to the certificate, or it would not have been loaded.
+        let der = |certificate: &Arc<Certificate>| certificate.fingerprint();
+        self.certified_key.cert == other.certified_key.cert
+            && self
+                .authorities
+                .iter()
+                .map(der)
+                .eq(other.authorities.iter().map(der))
+    }
+
     /// What works and should be looked at all the same.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<Finding> {
         [
@@ -236,7 +248,11 @@ fn certificates(key: FileKey, path: &Path) -> Result<Vec<Certificate>, Credentia
     })
 }
 
-fn authorities(path: &Path) -> Result<Authorities, CredentialsError> {
+/// The authorities of `CA_CRT`.
+///
+/// # Errors
+/// None can be read.
+pub(crate) fn authorities(path: &Path) -> Result<Authorities, CredentialsError> {
     let certificates = certificates(FileKey::CaCrt, path)?;
     let authorities = Authorities::new(certificates.into_iter().filter(is_authority));
     if authorities.iter().next().is_none() {
@@ -358,6 +374,24 @@ pub(crate) enum CredentialsError {
         path: PathBuf,
         source: io::Error,
     },
+}
+
+impl CredentialsError {
+    /// For a set that is already replaced by an older one that works.
+    pub(crate) fn while_running(&self) -> Finding {
+        let message = match self {
+            // No word of a start.
+            Self::KeyEncrypted { path } => {
+                let path = path.display();
+                text!(
+                    "SERVER_PEM にパスフレーズ付きの鍵({path})が指定されています。",
+                    "SERVER_PEM names a key with a passphrase ({path})",
+                )
+            }
+            other => other.message(),
+        };
+        Finding::warning(self.id(), message, self.remedy())
+    }
 }
 
 impl Localize for CredentialsError {

@@ -1,27 +1,55 @@
-//! The newest revocation list of each authority, in memory and as the last good copy on disk, so
-//! that neither a broken file nor a restart makes a revoked certificate good again.
+//! The newest revocation list of each authority: in memory, as the last good copy on disk, and its
+//! number, so that neither a broken file nor a restart makes a revoked certificate good again.
+
+mod mark;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use orca_messages::{Finding, Localize, Text, render, text};
 use orca_pki::certificate::Certificate;
-use orca_pki::crl::{self, Crl, CrlError, ListNumber, UnverifiedCrl};
-use orca_pki::key::KeyId;
+use orca_pki::crl::{Crl, CrlError, ListFileError, ListNumber, Lists, UnverifiedCrl};
+use orca_pki::key::{KeyId, sha256};
 use orca_pki::name::DistinguishedName;
 use orca_pki::verification::Authorities;
+
+pub(crate) use mark::Carrier;
+use mark::Mark;
+
+/// How far ahead of our clock a list may be dated. One dated years ahead, signed under a wrong
+/// clock, must not lock the real ones out.
+const FARTHEST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// Clocks of two machines are never the same.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Newest list per key of an authority.
 #[derive(Debug)]
 pub(crate) struct CrlStore {
     folder: PathBuf,
-    newest: HashMap<KeyId, Arc<Crl>>,
-    /// Lists that were taken and are not on disk yet.
-    unsaved: Vec<(KeyId, Vec<u8>)>,
+    known: HashMap<KeyId, Known>,
+}
+
+/// What is known of an authority's lists.
+#[derive(Debug)]
+struct Known {
+    mark: Mark,
+    /// The list and the SHA-256 of its DER; older than the mark where the newer copy was lost.
+    in_force: Option<(Arc<Crl>, [u8; 32])>,
+    unsaved: Unsaved,
+}
+
+/// What is not on disk yet.
+#[derive(Debug)]
+enum Unsaved {
+    Nothing,
+    Mark,
+    /// With the DER of the list.
+    All(Vec<u8>),
 }
 
 impl CrlStore {
@@ -30,38 +58,50 @@ impl CrlStore {
     /// # Errors
     /// It cannot be made or entered.
     pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
-        let failed = |source| StateError {
-            folder: folder.to_owned(),
-            source,
-        };
-        match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-            Ok(()) => {}
-            Err(error) => return Err(failed(error)),
-        }
+        let failed = |source| StateError::new(folder, source);
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder).map_err(failed)?;
         // What cannot be written later would be lost by the next restart: say so now.
         tempfile::tempfile_in(folder).map_err(failed)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            newest: HashMap::new(),
-            unsaved: Vec::new(),
-        })
+        Ok(Self::over(folder))
     }
 
-    /// Reads the last good copies of authorities that were not known before.
+    /// Over a folder that is only looked at; it may be absent.
+    pub(crate) fn over(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Reads what is remembered of authorities that were not known before.
     pub(crate) fn recall(&mut self, authorities: &Authorities) -> Vec<Finding> {
         let mut findings = Vec::new();
         for authority in authorities.iter() {
             let key = authority.key_id();
-            if self.newest.contains_key(&key) {
+            if self.known.contains_key(&key) {
                 continue;
             }
-            match self.last_good(authority) {
-                Ok(Some(crl)) => {
-                    self.newest.insert(key, Arc::new(crl));
+            let copy = match self.last_good(authority) {
+                Ok(copy) => copy,
+                Err(source) => {
+                    findings.push(damaged_copy(&copy_path(&self.folder, key), &source));
+                    None
                 }
-                Ok(None) => {}
-                Err(source) => findings.push(damaged_copy(&self.copy_path(key), &source)),
-            }
+            };
+            let mark = match Mark::read(&self.mark_path(key)) {
+                Ok(mark) => mark,
+                Err(source) => {
+                    findings.push(damaged_mark(&self.mark_path(key), &source));
+                    None
+                }
+            };
+            let Some(known) = Known::recalled(copy, mark) else {
+                continue;
+            };
+            findings.extend(known.lost_copy(authority));
+            self.known.insert(key, known);
         }
         findings
     }
@@ -70,87 +110,273 @@ impl CrlStore {
     /// be followed by [`Self::save`] when they are in force: a slow disk must not delay a revocation.
     pub(crate) fn offer(
         &mut self,
-        file: &[u8],
+        file: impl BufRead,
+        carrier: Carrier,
         authorities: &Authorities,
-    ) -> Result<Vec<Offered>, CrlError> {
-        let lists = crl::split(file)?;
-        Ok(lists
-            .into_iter()
-            .map(|der| self.offer_one(der, authorities))
-            .collect())
+        now: Timestamp,
+    ) -> Vec<Offered> {
+        Lists::new(file)
+            .map(|list| match list {
+                Ok(der) => self.offer_one(der, carrier, authorities, now),
+                Err(ListFileError::Crl(error)) => Offered::Unusable(None, error),
+                Err(ListFileError::Io(error)) => Offered::Unreadable(error),
+            })
+            .collect()
     }
 
-    /// Writes the last good copies of what was taken.
+    /// Writes what is not on disk yet: first the number, then the copy, so that whatever comes in
+    /// between no list that was in force is taken for a new one.
     ///
     /// # Errors
-    /// The first that could not be written; it is not tried again.
+    /// The first that could not be written; all of it is tried again next time.
     pub(crate) fn save(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
-        for (key, der) in std::mem::take(&mut self.unsaved) {
-            let kept = self.keep(key, &der);
+        for (key, known) in &mut self.known {
+            let kept = known.save(&self.folder, *key);
             outcome = outcome.and(kept);
         }
         outcome
     }
 
+    /// Whether a restart would forget something.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        let mut known = self.known.values();
+        known.any(|known| !matches!(known.unsaved, Unsaved::Nothing))
+    }
+
     /// The newest lists, by key of their authority.
     pub(crate) fn newest(&self) -> HashMap<KeyId, Arc<Crl>> {
-        self.newest.clone()
+        let known = self.known.iter();
+        known
+            .filter_map(|(key, known)| Some((*key, Arc::clone(&known.in_force.as_ref()?.0))))
+            .collect()
     }
 
-    fn offer_one(&mut self, der: Vec<u8>, authorities: &Authorities) -> Offered {
-        let unverified = match UnverifiedCrl::from_der(&der) {
-            Ok(unverified) => unverified,
-            Err(error) => return Offered::Unusable(None, error),
-        };
-        let certificates = authorities.iter().map(AsRef::as_ref);
-        let crl = match unverified.verify(certificates) {
+    /// Whether a list of one of these authorities came by the file last.
+    pub(crate) fn relies_on_file(&self, authorities: &Authorities) -> bool {
+        authorities.iter().any(|authority| {
+            let known = self.known.get(&authority.key_id());
+            known.is_some_and(|known| known.mark.carrier == Carrier::File)
+        })
+    }
+
+    /// The highest number that was taken; `None` where nothing is remembered or it was reset.
+    pub(crate) fn number(&self, key: KeyId) -> Option<ListNumber> {
+        self.known.get(&key)?.mark.number
+    }
+
+    /// Asks whoever keeps the folder, now or at its next start, to forget the number.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) fn ask_reset(&self, key: KeyId) -> io::Result<()> {
+        File::create(self.reset_path(key))?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Forgets the numbers that somebody asked to be forgotten: the next list of that authority is
+    /// taken whatever its number. The last good copy stays in force until then.
+    pub(crate) fn reset_as_asked(&mut self, authorities: &Authorities) -> Vec<Reset> {
+        let mut resets = Vec::new();
+        for authority in authorities.iter() {
+            let key = authority.key_id();
+            let asked = self.reset_path(key);
+            if !asked.exists() {
+                continue;
+            }
+            let number = self.number(key);
+            if let Some(known) = self.known.get_mut(&key) {
+                known.mark.number = None;
+                known.note_mark();
+            }
+            let done = self.save().and_then(|()| fs::remove_file(&asked));
+            resets.push(Reset {
+                authority: Arc::clone(authority),
+                number,
+                done,
+            });
+        }
+        resets
+    }
+
+    fn offer_one(
+        &mut self,
+        der: Vec<u8>,
+        carrier: Carrier,
+        authorities: &Authorities,
+        now: Timestamp,
+    ) -> Offered {
+        let digest = sha256(&der);
+        if let Some(known) = self.holding(&digest) {
+            // Who resets has put the list that is to count in place already.
+            if known.mark.number.is_none() {
+                known.fix_number();
+            }
+            if carrier == Carrier::File && known.mark.carrier != carrier {
+                known.mark.carrier = carrier;
+                known.note_mark();
+            }
+            return Offered::Unchanged;
+        }
+        let crl = match verified(&der, authorities) {
             Ok(crl) => crl,
-            Err(error) => return Offered::Unusable(Some(unverified.issuer().clone()), error),
+            Err((issuer, error)) => return Offered::Unusable(issuer, error),
         };
+        let ahead = crl.this_update().duration_since(now);
+        if ahead > FARTHEST_AHEAD {
+            return Offered::FarAhead(crl);
+        }
         let key = crl.issuer_key();
-        if let Some(known) = self.newest.get(&key) {
-            let age = (known.number(), known.this_update());
-            let offered = (crl.number(), crl.this_update());
-            if offered == age {
-                return Offered::Unchanged;
-            }
-            if offered < age {
-                return Offered::Older {
-                    issuer: crl.issuer().clone(),
-                    number: crl.number(),
-                    known: known.number(),
-                };
-            }
+        if let Some(known) = self.known.get(&key)
+            && let Some(refused) = known.mark.refuses(&crl, &digest)
+        {
+            return refused;
         }
         let crl = Arc::new(crl);
-        self.newest.insert(key, Arc::clone(&crl));
-        self.unsaved.push((key, der));
-        Offered::Taken(crl)
+        let known = Known {
+            mark: Mark {
+                number: Some(crl.number()),
+                sha256: digest,
+                this_update: crl.this_update(),
+                carrier,
+            },
+            in_force: Some((Arc::clone(&crl), digest)),
+            unsaved: Unsaved::All(der),
+        };
+        self.known.insert(key, known);
+        if ahead > CLOCKS_DIFFER {
+            Offered::TakenAhead(crl)
+        } else {
+            Offered::Taken(crl)
+        }
     }
 
-    fn last_good(&self, authority: &Certificate) -> Result<Option<Crl>, CopyError> {
-        let der = match fs::read(self.copy_path(authority.key_id())) {
+    fn holding(&mut self, digest: &[u8; 32]) -> Option<&mut Known> {
+        let mut known = self.known.values_mut();
+        known.find(|known| {
+            let in_force = known.in_force.as_ref();
+            in_force.is_some_and(|(_, held)| held == digest)
+        })
+    }
+
+    fn last_good(&self, authority: &Certificate) -> Result<Option<Copy>, CopyError> {
+        let der = match fs::read(copy_path(&self.folder, authority.key_id())) {
             Ok(der) => der,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let crl = UnverifiedCrl::from_der(&der)?.verify([authority])?;
-        Ok(Some(crl))
+        Ok(Some((Arc::new(crl), sha256(&der))))
     }
 
-    /// Temporary file, fsync, rename: a crash leaves the old copy or the new one.
-    fn keep(&self, key: KeyId, der: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(der)?;
-        file.as_file().sync_all()?;
-        file.persist(self.copy_path(key))?;
-        File::open(&self.folder)?.sync_all()
+    fn mark_path(&self, key: KeyId) -> PathBuf {
+        mark_path(&self.folder, key)
     }
 
-    fn copy_path(&self, key: KeyId) -> PathBuf {
-        copy_path(&self.folder, key)
+    fn reset_path(&self, key: KeyId) -> PathBuf {
+        self.folder.join(format!("{key}.reset"))
     }
+}
+
+type Copy = (Arc<Crl>, [u8; 32]);
+
+impl Known {
+    /// The higher number counts: a crash may have left either file behind.
+    fn recalled(copy: Option<Copy>, mark: Option<Mark>) -> Option<Self> {
+        let of_copy = copy.as_ref().map(|(crl, digest)| Mark {
+            number: Some(crl.number()),
+            sha256: *digest,
+            this_update: crl.this_update(),
+            carrier: mark.map_or(Carrier::File, |mark| mark.carrier),
+        });
+        let (mark, unsaved) = match (mark, of_copy) {
+            (None, None) => return None,
+            (Some(mark), None) => (mark, Unsaved::Nothing),
+            (None, Some(of_copy)) => (of_copy, Unsaved::Mark),
+            (Some(mark), Some(of_copy))
+                if mark.number.is_some() && mark.number < of_copy.number =>
+            {
+                (of_copy, Unsaved::Mark)
+            }
+            (Some(mark), Some(_)) => (mark, Unsaved::Nothing),
+        };
+        Some(Self {
+            mark,
+            in_force: copy,
+            unsaved,
+        })
+    }
+
+    /// A newer list than the copy was in force once.
+    fn lost_copy(&self, authority: &Certificate) -> Option<Finding> {
+        let number = self.mark.number?;
+        let held = self.in_force.as_ref().map(|(crl, _)| crl.number());
+        (held < Some(number)).then(|| copy_behind(authority, number))
+    }
+
+    fn fix_number(&mut self) {
+        if let Some((crl, _)) = &self.in_force {
+            self.mark.number = Some(crl.number());
+            self.note_mark();
+        }
+    }
+
+    fn note_mark(&mut self) {
+        if matches!(self.unsaved, Unsaved::Nothing) {
+            self.unsaved = Unsaved::Mark;
+        }
+    }
+
+    fn save(&mut self, folder: &Path, key: KeyId) -> io::Result<()> {
+        if matches!(self.unsaved, Unsaved::Nothing) {
+            return Ok(());
+        }
+        replace(folder, &mark_path(folder, key), &self.mark.to_json()?)?;
+        if let Unsaved::All(der) = &self.unsaved {
+            replace(folder, &copy_path(folder, key), der)?;
+        }
+        File::open(folder)?.sync_all()?;
+        self.unsaved = Unsaved::Nothing;
+        Ok(())
+    }
+}
+
+impl Mark {
+    /// Why a list may not follow. The one that bears the mark itself may: its copy was lost.
+    fn refuses(&self, crl: &Crl, digest: &[u8; 32]) -> Option<Offered> {
+        let known = self.number?;
+        if *digest == self.sha256 {
+            return None;
+        }
+        // Without a number the dates decide.
+        let numbered = known != ListNumber::default();
+        let age = crl.number().cmp(&known);
+        let age = age.then_with(|| match numbered {
+            true => std::cmp::Ordering::Equal,
+            false => crl.this_update().cmp(&self.this_update),
+        });
+        let (issuer, number) = (crl.issuer().clone(), crl.number());
+        match age {
+            std::cmp::Ordering::Greater => None,
+            std::cmp::Ordering::Equal => Some(Offered::SameNumber { issuer, number }),
+            std::cmp::Ordering::Less => Some(Offered::Older {
+                issuer,
+                number,
+                known,
+            }),
+        }
+    }
+}
+
+fn verified(
+    der: &[u8],
+    authorities: &Authorities,
+) -> Result<Crl, (Option<DistinguishedName>, CrlError)> {
+    let unverified = UnverifiedCrl::from_der(der).map_err(|error| (None, error))?;
+    let certificates = authorities.iter().map(AsRef::as_ref);
+    unverified
+        .verify(certificates)
+        .map_err(|error| (Some(unverified.issuer().clone()), error))
 }
 
 /// Where the newest list of an authority lies on disk, as DER; replaced by renaming.
@@ -158,21 +384,55 @@ pub(crate) fn copy_path(state: &Path, key: KeyId) -> PathBuf {
     state.join(format!("{key}.crl"))
 }
 
+fn mark_path(state: &Path, key: KeyId) -> PathBuf {
+    state.join(format!("{key}.number"))
+}
+
+/// Temporary file, fsync, rename: a crash leaves the old content or the new one.
+fn replace(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
 /// What became of one list of a file.
 #[derive(Debug)]
 pub(crate) enum Offered {
+    /// Dated more than a day ahead.
+    FarAhead(Crl),
     /// Older than what is known: refused, or a stolen old list would undo revocations.
     Older {
         issuer: DistinguishedName,
         number: ListNumber,
         known: ListNumber,
     },
+    /// Another list of a number that is known.
+    SameNumber {
+        issuer: DistinguishedName,
+        number: ListNumber,
+    },
     /// Newer: counts from now on.
     Taken(Arc<Crl>),
+    /// Newer, and dated ahead of our clock.
+    TakenAhead(Arc<Crl>),
     /// The same as before.
     Unchanged,
+    /// The file cannot be read (on).
+    Unreadable(io::Error),
     /// Not to be relied on.
     Unusable(Option<DistinguishedName>, CrlError),
+}
+
+/// A number that was forgotten on request.
+#[derive(Debug)]
+pub(crate) struct Reset {
+    pub(crate) authority: Arc<Certificate>,
+    /// `None` where nothing was remembered.
+    pub(crate) number: Option<ListNumber>,
+    /// Whether a restart will know of it.
+    pub(crate) done: io::Result<()>,
 }
 
 /// Why a last good copy does not count.
@@ -199,12 +459,52 @@ fn damaged_copy(path: &Path, source: &CopyError) -> Finding {
     )
 }
 
+fn damaged_mark(path: &Path, source: &io::Error) -> Finding {
+    let (path, source) = (path.display(), render::one_line(&source.to_string()));
+    Finding::warning(
+        "crl-number-damaged",
+        text!(
+            "CRLの番号の記録({path})を読み取れません({source})。保存済みのCRLの番号を使います。",
+            "{path}, which remembers the number of the CRL, cannot be used: {source}; the number of the kept copy counts",
+        ),
+        text!(
+            "orca-catool issue_crl で新しいCRLを発行してください。受け取ると記録し直されます。",
+            "issue a new CRL with orca-catool issue_crl; it is written anew then",
+        ),
+    )
+}
+
+fn copy_behind(authority: &Certificate, number: ListNumber) -> Finding {
+    let subject = render::one_line(&authority.subject().one_line());
+    Finding::warning(
+        "crl-copy-lost",
+        text!(
+            "認証局({subject})の番号{number}のCRLを以前に使用していましたが、保存されたものがありません。それより古いCRLは受け付けません。",
+            "CRL number {number} of {subject} was in force before, but its copy is lost; older ones are refused",
+        ),
+        text!(
+            "orca-catool issue_crl で最新のCRLを発行し、CA_CRL の場所に置いてください。",
+            "issue the newest CRL with orca-catool issue_crl and put it where CA_CRL says",
+        ),
+    )
+}
+
 /// `GATEWAY_STATE` cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{folder}: no usable state folder")]
 pub(crate) struct StateError {
     folder: PathBuf,
     source: io::Error,
+}
+
+impl StateError {
+    /// Of a folder that could not be written.
+    pub(crate) fn new(folder: &Path, source: io::Error) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            source,
+        }
+    }
 }
 
 impl Localize for StateError {
@@ -230,98 +530,4 @@ impl Localize for StateError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::in_process::forge::Ca;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn trusted(ca: &Ca) -> Authorities {
-        Authorities::new([Certificate::from_der(&ca.der).unwrap()])
-    }
-
-    fn number(store: &CrlStore) -> Vec<String> {
-        let newest = store.newest();
-        newest
-            .values()
-            .map(|crl| crl.number().to_string())
-            .collect()
-    }
-
-    #[test]
-    fn a_restart_remembers_the_newest_list() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("var/state");
-        let ca = Ca::new("orca CA");
-        let mut store = CrlStore::open(&state).unwrap();
-        let mode = fs::metadata(&state).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        store
-            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
-            .unwrap();
-        store.save().unwrap();
-
-        let mut again = CrlStore::open(&state).unwrap();
-        assert!(again.recall(&trusted(&ca)).is_empty());
-        assert_eq!(number(&again), ["5"]);
-        let older = again
-            .offer(ca.crl(4, &[]).as_bytes(), &trusted(&ca))
-            .unwrap();
-        assert!(matches!(older[..], [Offered::Older { .. }]));
-        let same = again
-            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
-            .unwrap();
-        assert!(matches!(same[..], [Offered::Unchanged]));
-        assert_eq!(number(&again), ["5"]);
-    }
-
-    #[test]
-    fn every_list_of_a_file_counts_for_its_own_authority() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, two, stranger) = (Ca::new("one"), Ca::new("two"), Ca::new("three"));
-        let certificates = [&one, &two].map(|ca| Certificate::from_der(&ca.der).unwrap());
-        let both = Authorities::new(certificates);
-        let mut store = CrlStore::open(folder.path()).unwrap();
-        let file = one.crl(1, &[3]) + &stranger.crl(2, &[4]) + &two.crl(3, &[5]);
-        let offered = store.offer(file.as_bytes(), &both).unwrap();
-        assert!(matches!(
-            offered[..],
-            [
-                Offered::Taken(_),
-                Offered::Unusable(Some(_), CrlError::UnknownIssuer),
-                Offered::Taken(_),
-            ]
-        ));
-        assert_eq!(store.newest().len(), 2);
-    }
-
-    #[test]
-    fn a_damaged_copy_is_told_and_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = Ca::new("orca CA");
-        let mut store = CrlStore::open(folder.path()).unwrap();
-        store
-            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
-            .unwrap();
-        store.save().unwrap();
-        let copy = fs::read_dir(folder.path())
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap();
-        File::create(copy.path()).unwrap().write_all(b"0").unwrap();
-        let mut again = CrlStore::open(folder.path()).unwrap();
-        let findings = again.recall(&trusted(&ca));
-        assert_eq!(findings.len(), 1);
-        assert_eq!(findings[0].id, "crl-copy-damaged");
-        again
-            .offer(ca.crl(5, &[3]).as_bytes(), &trusted(&ca))
-            .unwrap();
-        again.save().unwrap();
-        assert!(
-            CrlStore::open(folder.path())
-                .unwrap()
-                .recall(&trusted(&ca))
-                .is_empty()
-        );
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ mod crl_poll;
 mod crl_published;
 mod crl_service;
 mod crl_store;
+mod cuts;
 mod denial;
 mod doorway;
 mod examination;
@@ -40,6 +41,7 @@ mod observe_report;
 mod operators;
 mod origin;
 mod reload;
+mod reset_crl;
 mod rules;
 mod run;
 mod salvage;
@@ -81,12 +83,12 @@ fn main() -> ExitCode {
 }
 
 fn act(args: Args) -> ExitCode {
-    if let Task::ObserveReport(report) = args.task {
-        return observe_report(&report, args.lang);
-    }
     let path = args.conf.unwrap_or_else(config::default_path);
-    if let Task::Check(format) = args.task {
-        return check(&path, format, args.lang);
+    match &args.task {
+        Task::Check(format) => return check(&path, *format, args.lang),
+        Task::ObserveReport(report) => return observe_report(report, args.lang),
+        Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
+        Task::Run => {}
     }
     let reading = match config::read(&path) {
         Ok(reading) => reading,
@@ -125,6 +127,18 @@ fn observe_report(order: &Order, lang: Lang) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => complain(&[Box::new(error)], lang),
+    }
+}
+
+fn reset_crl(path: &Path, word: Option<&str>, lang: Lang) -> ExitCode {
+    match reset_crl::ask(path, word) {
+        Ok(findings) => {
+            let lines = findings
+                .iter()
+                .map(|finding| render::finding(finding, lang));
+            print(&(lines.collect::<Vec<_>>().join("\n") + "\n"))
+        }
+        Err(troubles) => complain(&troubles, lang),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::admission::{Despite, Ground};
+use crate::cuts::Cuts;
 use crate::identity::Cause;
 
 /// Counters of the public listener, shared by all workers.
@@ -26,6 +27,8 @@ pub(crate) struct Meters {
     pushes: [Counter; Push::ALL.len()],
     fetch: Mutex<Option<Fetch>>,
     listening: AtomicBool,
+    list_file_gone: AtomicBool,
+    cuts: Cuts,
     reload: Mutex<Option<Reload>>,
 }
 
@@ -81,6 +84,8 @@ pub(crate) enum ReloadOutcome {
     Kept,
     /// The new files are in force.
     Taken,
+    /// They are what was in force before.
+    Unchanged,
 }
 
 impl ReloadOutcome {
@@ -89,6 +94,7 @@ impl ReloadOutcome {
         match self {
             Self::Kept => "kept",
             Self::Taken => "taken",
+            Self::Unchanged => "unchanged",
         }
     }
 }
@@ -130,6 +136,21 @@ impl Meters {
     /// Whether the public listener is bound.
     pub(crate) fn is_listening(&self) -> bool {
         self.listening.load(Ordering::Relaxed)
+    }
+
+    /// The file that the revocation list came from is gone, or is there.
+    pub(crate) fn set_list_file_gone(&self, gone: bool) {
+        self.list_file_gone.store(gone, Ordering::Relaxed);
+    }
+
+    /// Whether the file that the revocation list came from is gone.
+    pub(crate) fn is_list_file_gone(&self) -> bool {
+        self.list_file_gone.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were ended and are not told of yet.
+    pub(crate) fn cuts(&self) -> &Cuts {
+        &self.cuts
     }
 
     /// Files were read again.

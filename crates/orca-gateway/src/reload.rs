@@ -1,32 +1,38 @@
 //! Keeps certificates, authorities and revocation lists in step with their files. A broken new set
 //! keeps the old one in force and says so.
 
+mod alarms;
 mod findings;
 mod orders;
 mod rules;
 mod watched;
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orca_messages::{Finding, render, text};
+use orca_pki::key::KeyId;
 use orca_pki::verification::Authorities;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, CrlSource, CrlUnusable, HttpsFiles};
 use crate::credentials::{Credentials, CredentialsError};
-use crate::crl_store::{CrlStore, Offered, StateError};
+use crate::crl_store::{Carrier, CrlStore, Offered, StateError};
 use crate::live::{Live, Snapshot};
 use crate::log::EventLog;
 use crate::meters::{Meters, Reload, ReloadOutcome};
 use crate::sd::Pulse;
 use crate::tls::TlsServer;
-use crate::trust::{CrlState, TrustSnapshot};
-pub(crate) use findings::fault;
-use findings::{alarm, fewer_authorities, list_gone, list_not_kept, list_unusable, told};
+use crate::trust::{CrlReport, TrustSnapshot};
+pub(crate) use alarms::Alarm;
+use alarms::AlarmBook;
+pub(crate) use findings::{Trouble, fault, told};
+use findings::{fewer_authorities, list_not_kept};
 pub(crate) use orders::{ListAnswer, ListSource, Order};
 pub(crate) use rules::{RuleFiles, RuleKeeper};
 use watched::Watched;
@@ -38,8 +44,12 @@ const CRL_SETTLE: u32 = 1;
 /// Polls without change before certificate, key and authorities are taken: three files that belong
 /// together are copied one after the other.
 const CREDENTIALS_SETTLE: u32 = 10;
-/// Polls between two looks at nextUpdate.
-const ALARM_POLLS: u32 = 40;
+/// Polls between two looks at dates, requests for a reset, and what could not be saved.
+const CHORES_POLLS: u32 = 40;
+/// Chores between two attempts to save: a full disk is not asked every second.
+const SAVE_CHORES: u32 = 30;
+/// Read at a time; a list may have 30 MB.
+const BUFFER: usize = 64 * 1024;
 
 /// The writing half of what is in force.
 pub(crate) struct Keeper {
@@ -54,8 +64,10 @@ pub(crate) struct Keeper {
     sender: watch::Sender<Arc<Snapshot>>,
     watched_crl: Watched,
     watched_credentials: Watched,
-    alarms: Vec<CrlState>,
+    alarms: AlarmBook,
     polls: u32,
+    chores: u32,
+    kept: Kept,
     clock: Clock,
     meters: Arc<Meters>,
     log: EventLog,
@@ -109,25 +121,25 @@ impl Keeper {
             CrlSource::File(path) => Some(path.clone()),
             CrlSource::Url(_) => None,
         };
-        let mut watched_crl = Watched::new(&crl_path);
-        watched_crl.take();
+        let watched_crl = Watched::new(&crl_path);
         let mut store = CrlStore::open(&config.state)?;
         for finding in store.recall(credentials.authorities()) {
             log.finding(&finding);
         }
-        if let Some(path) = &crl_path {
-            read_list(
-                &mut store,
-                path,
-                credentials.authorities(),
-                &log,
-                Missing::Expected,
-            );
-        }
         rules.tell(&log, credentials.authorities());
         let credentials = Arc::new(credentials);
         let tls = Arc::new(TlsServer::new(&credentials));
-        let first = snapshot(&credentials, &tls, &store, config.crl_unusable, &rules);
+        let trust = TrustSnapshot::new(
+            credentials.authorities().clone(),
+            store.newest(),
+            config.crl_unusable,
+        );
+        let first = Snapshot::new(
+            Arc::clone(&credentials),
+            Arc::clone(&tls),
+            trust,
+            Arc::clone(rules.rules()),
+        );
         let (sender, live) = watch::channel(Arc::new(first));
         let mut keeper = Self {
             files: files.clone(),
@@ -140,13 +152,17 @@ impl Keeper {
             sender,
             watched_crl,
             watched_credentials,
-            alarms: Vec::new(),
+            alarms: AlarmBook::default(),
             polls: 0,
+            chores: 0,
+            kept: Kept::OnDisk,
             clock,
             meters,
             log,
         };
-        keeper.save_lists();
+        keeper.reset_as_asked();
+        keeper.read_file();
+        keeper.save();
         keeper.raise_alarms();
         Ok((keeper, live))
     }
@@ -165,63 +181,92 @@ impl Keeper {
                     source,
                     answer,
                 }) => {
+                    let became = self.take_lists(&octets[..], &source);
                     // Who asked may have gone.
-                    let _ = answer.send(self.take_lists(&octets, &source));
+                    let _ = answer.send(became.into_iter().min().unwrap_or(ListAnswer::Unusable));
                 }
-                Err(RecvTimeoutError::Timeout) => self.poll(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+            // Orders that come thick and fast must not keep files from being looked at.
+            self.poll();
         }
+        self.tell(&self.meters.cuts().all());
     }
 
     fn poll(&mut self) {
         if self.watched_credentials.settled(CREDENTIALS_SETTLE) {
             self.watched_credentials.take();
-            self.reload_credentials(Asked::ByChange);
+            match self.reload_credentials(Asked::ByChange) {
+                Credential::Kept => {}
+                Credential::Same => self.tell_mended(),
+                Credential::Taken => drop(self.put_credentials_in_force()),
+            }
         }
         if self.watched_crl.settled(CRL_SETTLE) {
-            self.watched_crl.take();
-            self.reload_list(Missing::Told);
+            self.read_file();
+            self.raise_alarms();
         }
         if self.rules.has_changed() {
             self.reload_rules();
         }
+        self.tell(&self.meters.cuts().due(Instant::now()));
         self.polls += 1;
-        if self.polls >= ALARM_POLLS {
+        if self.polls >= CHORES_POLLS {
             self.polls = 0;
-            self.raise_alarms();
+            self.do_chores();
         }
+    }
+
+    fn do_chores(&mut self) {
+        self.reset_as_asked();
+        self.chores = (self.chores + 1) % SAVE_CHORES;
+        if self.chores == 0 && self.store.is_unsaved() {
+            self.save();
+        }
+        self.raise_alarms();
     }
 
     fn reload_all(&mut self) {
+        let rules = self.reload_rules();
         self.watched_credentials.take();
-        self.watched_crl.take();
-        self.reload_rules();
-        self.reload_credentials(Asked::ByHangup);
-        self.reload_list(Missing::Told);
+        let credentials = self.reload_credentials(Asked::ByHangup);
+        let lists = match credentials {
+            Credential::Taken => self.put_credentials_in_force(),
+            Credential::Kept | Credential::Same => self.read_file(),
+        };
+        let nothing_new = |answer: &ListAnswer| *answer == ListAnswer::Unchanged;
+        let same = credentials == Credential::Same && rules.is_none();
+        if same && lists.iter().all(nothing_new) {
+            self.log.finding(&findings::nothing_changed());
+            self.note(ReloadOutcome::Unchanged);
+        }
+        self.raise_alarms();
     }
 
-    fn reload_credentials(&mut self, asked: Asked) {
+    /// What is taken is to be put in force.
+    fn reload_credentials(&mut self, asked: Asked) -> Credential {
         let credentials = match Credentials::load(&self.files) {
             Ok(credentials) => credentials,
-            Err(errors) => return self.keep_credentials(&errors),
+            Err(errors) => {
+                self.keep_credentials(&errors);
+                return Credential::Kept;
+            }
         };
+        if self.credentials.is_same(&credentials) {
+            return Credential::Same;
+        }
         let lost = lost_authorities(self.credentials.authorities(), credentials.authorities());
         if !lost.is_empty() && asked == Asked::ByChange {
             self.log.finding(&fewer_authorities(&lost));
-            return self.note(ReloadOutcome::Kept);
+            self.note(ReloadOutcome::Kept);
+            return Credential::Kept;
         }
-        for finding in self.store.recall(credentials.authorities()) {
-            self.log.finding(&finding);
-        }
-        for finding in credentials.warnings(self.clock.now()) {
-            self.log.finding(&finding);
-        }
+        let recalled = self.store.recall(credentials.authorities());
+        self.tell(&recalled);
+        self.tell(&credentials.warnings(self.clock.now()));
         self.credentials = Arc::new(credentials);
         self.tls = Arc::new(TlsServer::new(&self.credentials));
-        // A list of an authority that is new may have been in the file all the time.
-        self.reload_list(Missing::Expected);
-        self.publish();
         self.log.finding(&Finding::ok(
             "credentials-taken",
             text!(
@@ -230,16 +275,39 @@ impl Keeper {
             ),
         ));
         self.note(ReloadOutcome::Taken);
+        Credential::Taken
     }
 
-    fn reload_rules(&mut self) {
-        let Some(outcome) = self.rules.reload(&self.log, self.credentials.authorities()) else {
-            return;
-        };
+    /// `None` where there are none.
+    fn reload_rules(&mut self) -> Option<ReloadOutcome> {
+        let outcome = self
+            .rules
+            .reload(&self.log, self.credentials.authorities())?;
         if outcome == ReloadOutcome::Taken {
-            self.publish();
+            self.put_in_force();
         }
         self.note(outcome);
+        Some(outcome)
+    }
+
+    /// A list of an authority that is new may have been in the file all the time.
+    fn put_credentials_in_force(&mut self) -> Vec<ListAnswer> {
+        let lists = self.read_file();
+        let published = |answer| matches!(answer, &ListAnswer::Taken | &ListAnswer::NotKept);
+        if !lists.iter().any(published) {
+            self.put_in_force();
+        }
+        self.raise_alarms();
+        lists
+    }
+
+    /// What could not be used is again what is in force.
+    fn tell_mended(&self) {
+        let kept = |reload: Reload| reload.outcome == ReloadOutcome::Kept;
+        if self.meters.last_reload().is_some_and(kept) {
+            self.log.finding(&findings::nothing_changed());
+            self.note(ReloadOutcome::Unchanged);
+        }
     }
 
     fn note(&self, outcome: ReloadOutcome) {
@@ -247,9 +315,15 @@ impl Keeper {
         self.meters.reloaded(Reload { at, outcome });
     }
 
+    fn tell(&self, findings: &[Finding]) {
+        for finding in findings {
+            self.log.finding(finding);
+        }
+    }
+
     fn keep_credentials(&self, errors: &[CredentialsError]) {
         for error in errors {
-            self.log.trouble(error);
+            self.log.finding(&error.while_running());
         }
         self.log.finding(&Finding::warning(
             "old-set-kept",
@@ -265,77 +339,129 @@ impl Keeper {
         self.note(ReloadOutcome::Kept);
     }
 
-    fn reload_list(&mut self, missing: Missing) {
-        let Some(path) = &self.crl_path else {
-            return;
+    /// Takes the lists of `CA_CRL`, where it is a file that is there; they are in force then.
+    fn read_file(&mut self) -> Vec<ListAnswer> {
+        let Some(path) = self.crl_path.clone() else {
+            return Vec::new();
         };
-        let authorities = self.credentials.authorities();
-        if read_list(&mut self.store, path, authorities, &self.log, missing) {
-            self.publish();
-            self.note(ReloadOutcome::Taken);
-        }
+        self.watched_crl.take();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            // An alarm of its own tells of it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                let error = render::one_line(&error.to_string());
+                let cause = text!("{error}", "{error}");
+                self.log
+                    .finding(&findings::list_unusable(&path.display(), cause));
+                return vec![ListAnswer::Unusable];
+            }
+        };
+        let reader = BufReader::with_capacity(BUFFER, file);
+        self.take_lists(reader, &ListSource::File(path))
     }
 
-    /// Lists that did not come by the file: in force and on disk when this returns.
-    fn take_lists(&mut self, octets: &[u8], source: &ListSource) -> ListAnswer {
+    /// Puts newer lists in force, then on disk, then tells: a slow disk must not delay a revocation,
+    /// and what was told must not be lost by a crash.
+    fn take_lists(&mut self, octets: impl BufRead, source: &ListSource) -> Vec<ListAnswer> {
         let authorities = self.credentials.authorities();
-        let answers = offer(&mut self.store, octets, source, authorities, &self.log);
-        let answer = answers.into_iter().min().unwrap_or(ListAnswer::Unusable);
-        if answer == ListAnswer::Taken {
+        let now = self.clock.now();
+        let offered = self.store.offer(octets, source.carrier(), authorities, now);
+        let taken = |offer: &Offered| matches!(offer, Offered::Taken(_) | Offered::TakenAhead(_));
+        if offered.iter().any(taken) {
             self.put_in_force();
-            let kept = self.save_lists();
-            self.raise_alarms();
             self.note(ReloadOutcome::Taken);
-            return match kept {
-                Kept::OnDisk => answer,
-                Kept::InMemory => ListAnswer::NotKept,
-            };
         }
-        answer
-    }
-
-    fn publish(&mut self) {
-        self.put_in_force();
-        self.save_lists();
+        let kept = self.save();
+        for offer in &offered {
+            self.tell(&told(offer, source));
+        }
         self.raise_alarms();
+        offered
+            .iter()
+            .map(|offer| ListAnswer::of(offer, kept))
+            .collect()
     }
 
     fn put_in_force(&self) {
-        let snapshot = snapshot(
-            &self.credentials,
-            &self.tls,
-            &self.store,
-            self.unusable,
-            &self.rules,
-        );
+        let before = Arc::clone(&self.sender.borrow());
+        let lists = self.store.newest();
+        // The same credentials: only the lists are new.
+        let trust = if std::ptr::eq(before.credentials(), &*self.credentials) {
+            before.trust().with_lists(lists, self.clock.now())
+        } else {
+            let authorities = self.credentials.authorities().clone();
+            TrustSnapshot::new(authorities, lists, self.unusable)
+        };
+        let (credentials, tls) = (Arc::clone(&self.credentials), Arc::clone(&self.tls));
+        let rules = Arc::clone(self.rules.rules());
+        let snapshot = Snapshot::new(credentials, tls, trust, rules);
         self.sender.send_replace(Arc::new(snapshot));
     }
 
-    /// After they are in force: a slow disk must not delay a revocation.
-    fn save_lists(&mut self) -> Kept {
-        match self.store.save() {
-            Ok(()) => Kept::OnDisk,
-            Err(error) => {
-                self.log.finding(&list_not_kept(&error));
-                Kept::InMemory
+    /// After they are in force. A disk that stays full is told of once.
+    fn save(&mut self) -> Kept {
+        let error = match self.store.save() {
+            Ok(()) => {
+                self.kept = Kept::OnDisk;
+                return self.kept;
             }
+            Err(error) => error,
+        };
+        if self.kept == Kept::OnDisk {
+            self.log.finding(&list_not_kept(&error));
+        }
+        self.kept = Kept::InMemory;
+        self.kept
+    }
+
+    /// Somebody said `orca-gateway reset_crl`; the file is looked at again, for its list may be one
+    /// that was refused before.
+    fn reset_as_asked(&mut self) {
+        let resets = self.store.reset_as_asked(self.credentials.authorities());
+        if resets.is_empty() {
+            return;
+        }
+        for reset in &resets {
+            self.log.finding(&findings::reset(reset));
+        }
+        self.read_file();
+    }
+
+    /// Says of each authority whose list cannot be relied on.
+    fn raise_alarms(&mut self) {
+        let now = self.clock.now();
+        let reports = self.sender.borrow().trust().crl_reports(now);
+        let file_alarm = (None, Alarm::FileGone);
+        let gone = self.is_file_gone();
+        let back = self.alarms.holds(file_alarm) && !gone;
+        self.meters.set_list_file_gone(gone);
+        let mut holding: Vec<(Option<KeyId>, Alarm)> = reports
+            .iter()
+            .filter_map(|report| Some((Some(report.authority.key_id()), Alarm::of(report)?)))
+            .collect();
+        holding.extend(gone.then_some(file_alarm));
+        for (about, alarm) in self.alarms.due(&holding, now) {
+            let about = |report: &&CrlReport| Some(report.authority.key_id()) == about;
+            let trouble = Trouble {
+                alarm,
+                report: reports.iter().find(about),
+                source: &self.files.ca_crl,
+                unusable: self.unusable,
+            };
+            self.log.finding(&trouble.finding());
+        }
+        if back {
+            self.log.finding(&findings::list_back(&self.files.ca_crl));
         }
     }
 
-    /// Says of each authority whose list cannot be relied on, once per change.
-    fn raise_alarms(&mut self) {
-        let reports = self.sender.borrow().trust().crl_reports(self.clock.now());
-        let states: Vec<_> = reports.iter().map(|report| report.state).collect();
-        if states == self.alarms {
-            return;
-        }
-        for report in &reports {
-            let subject = render::one_line(&report.authority.subject().one_line());
-            if let Some(alarm) = alarm(report.state, self.unusable, &subject) {
-                self.log.finding(&alarm);
-            }
-        }
-        self.alarms = states;
+    /// The file that a list came from; where none ever lay there, nothing is gone.
+    fn is_file_gone(&self) -> bool {
+        let Some(path) = &self.crl_path else {
+            return false;
+        };
+        self.store.relies_on_file(self.credentials.authorities()) && !path.exists()
     }
 }
 
@@ -345,6 +471,17 @@ enum Asked {
     ByHangup,
 }
 
+/// What became of certificate, key and authorities that were read again.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Credential {
+    /// Not usable: the old ones stay.
+    Kept,
+    /// As before.
+    Same,
+    /// New.
+    Taken,
+}
+
 /// Whether a restart remembers.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Kept {
@@ -352,79 +489,31 @@ enum Kept {
     InMemory,
 }
 
-/// Whether a list that is not there is worth a line.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Missing {
-    Expected,
-    Told,
-}
-
-fn snapshot(
-    credentials: &Arc<Credentials>,
-    tls: &Arc<TlsServer>,
-    store: &CrlStore,
-    unusable: CrlUnusable,
-    rules: &RuleKeeper,
-) -> Snapshot {
-    let trust = TrustSnapshot::new(credentials.authorities().clone(), store.newest(), unusable);
-    let rules = Arc::clone(rules.rules());
-    Snapshot::new(Arc::clone(credentials), Arc::clone(tls), trust, rules)
-}
-
-/// Reads the file of lists; tells whether anything new is in force.
-fn read_list(
-    store: &mut CrlStore,
-    path: &Path,
-    authorities: &Authorities,
-    log: &EventLog,
-    missing: Missing,
-) -> bool {
-    let file = match std::fs::read(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if missing == Missing::Told {
-                log.finding(&list_gone(path));
+impl ListAnswer {
+    fn of(offer: &Offered, kept: Kept) -> Self {
+        match (offer, kept) {
+            (Offered::Taken(_) | Offered::TakenAhead(_), Kept::OnDisk) => Self::Taken,
+            (Offered::Taken(_) | Offered::TakenAhead(_) | Offered::Unchanged, Kept::InMemory) => {
+                Self::NotKept
             }
-            return false;
+            (Offered::Unchanged, Kept::OnDisk) => Self::Unchanged,
+            (Offered::Older { .. } | Offered::SameNumber { .. }, _) => Self::Older,
+            (Offered::FarAhead(_) | Offered::Unreadable(_) | Offered::Unusable(..), _) => {
+                Self::Unusable
+            }
         }
-        Err(error) => {
-            let error = render::one_line(&error.to_string());
-            log.finding(&list_unusable(&path.display(), text!("{error}", "{error}")));
-            return false;
-        }
-    };
-    let source = ListSource::File(path.to_owned());
-    let answers = offer(store, &file, &source, authorities, log);
-    answers.contains(&ListAnswer::Taken)
+    }
 }
 
-/// Offers lists to the store and tells what became of each.
-fn offer(
-    store: &mut CrlStore,
-    octets: &[u8],
-    source: &ListSource,
-    authorities: &Authorities,
-    log: &EventLog,
-) -> Vec<ListAnswer> {
-    let offered = match store.offer(octets, authorities) {
-        Ok(offered) => offered,
-        Err(error) => {
-            log.finding(&list_unusable(source, fault(error)));
-            return vec![ListAnswer::Unusable];
+impl ListSource {
+    /// How it came.
+    pub(crate) fn carrier(&self) -> Carrier {
+        match self {
+            Self::File(_) => Carrier::File,
+            Self::Polled(_) => Carrier::Poll,
+            Self::Pushed(_) => Carrier::Push,
         }
-    };
-    let answers = offered.iter().map(|offer| {
-        if let Some(finding) = told(offer, source) {
-            log.finding(&finding);
-        }
-        match offer {
-            Offered::Older { .. } => ListAnswer::Older,
-            Offered::Taken(_) => ListAnswer::Taken,
-            Offered::Unchanged => ListAnswer::Unchanged,
-            Offered::Unusable(..) => ListAnswer::Unusable,
-        }
-    });
-    answers.collect()
+    }
 }
 
 fn lost_authorities(old: &Authorities, new: &Authorities) -> Vec<String> {
@@ -433,3 +522,6 @@ fn lost_authorities(old: &Authorities, new: &Authorities) -> Vec<String> {
         .map(|known| render::one_line(&known.subject().one_line()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

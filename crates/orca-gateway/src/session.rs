@@ -43,6 +43,9 @@ use crate::trust::Presented;
 /// over yet when GOAWAY comes.
 const READING: Duration = Duration::from_millis(200);
 
+/// The same where other streams of the connection still serve somebody who counts no longer.
+const FALLEN_READING: Duration = Duration::from_millis(100);
+
 /// What all connections share.
 pub(crate) struct Office {
     pub(crate) access_log: AccessLog,
@@ -258,10 +261,27 @@ impl Session {
         };
         let ends = standing.has_ended(self.office.clock.now())
             && self.office.client_auth != ClientAuth::Observe;
-        if ends {
-            self.office.meters.ended.increment();
-        }
+        self.note_fall(standing);
         ends
+    }
+
+    /// Whether the certificate counted on this connection and its client is cut off for that.
+    pub(crate) fn has_fallen(&self) -> bool {
+        let Who::Shown(standing) = &self.who else {
+            return false;
+        };
+        standing.has_fallen() && self.office.client_auth != ClientAuth::Observe
+    }
+
+    fn note_fall(&self, standing: &Standing) {
+        if self.office.client_auth == ClientAuth::Observe {
+            return;
+        }
+        if let Some((certificate, cause)) = standing.take_fall() {
+            let meters = &self.office.meters;
+            meters.ended.increment();
+            meters.cuts().note(certificate, cause, Instant::now());
+        }
     }
 
     /// Answers one request.
@@ -325,7 +345,11 @@ impl Session {
                 verdict: Err(Refusal::without_certificate(Cause::PlainHttp)),
                 client: Arc::clone(&plain.client),
             },
-            Who::Shown(standing) => standing.judged(now, &self.peer, &self.closing),
+            Who::Shown(standing) => {
+                let judged = standing.judged(now, &self.peer, &self.closing);
+                self.note_fall(standing);
+                judged
+            }
         };
         let despite = match &judged.verdict {
             Ok(_) => None,
@@ -470,7 +494,12 @@ impl Session {
         let authorities = self.authority_names();
         let pages = &self.office.pages;
         let response = pages.refusal(refusal, &authorities, &asker, now);
-        self.last(response, &parts, now, Some(refusal.cause), READING)
+        let reading = if self.has_fallen() {
+            FALLEN_READING
+        } else {
+            READING
+        };
+        self.last(response, &parts, now, Some(refusal.cause), reading)
     }
 
     fn redirect(

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use orca_pki::certificate::Certificate;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::Peer;
@@ -24,8 +25,16 @@ struct Present {
     live: Live,
     snapshot: Arc<Snapshot>,
     verdict: Verdict,
+    fallen: Option<Fall>,
     /// Of this very verdict.
     client: Option<Arc<Client>>,
+}
+
+/// That a certificate counted on this connection and does so no longer.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Fall {
+    Untold(Cause),
+    Told,
 }
 
 /// Who the client is, or why it is nobody.
@@ -46,6 +55,7 @@ impl Standing {
             live,
             snapshot: Arc::clone(examination.snapshot()),
             verdict: examination.verdict(),
+            fallen: None,
             client: None,
         };
         Self {
@@ -94,6 +104,21 @@ impl Standing {
         matches!(&present.verdict, Err(refusal) if refusal.cause != Cause::CrlUnusable)
     }
 
+    /// Whether the certificate counted on this connection and does so no longer.
+    pub(crate) fn has_fallen(&self) -> bool {
+        self.lock().fallen.is_some()
+    }
+
+    /// The same, with its cause, once.
+    pub(crate) fn take_fall(&self) -> Option<(&Arc<Certificate>, Cause)> {
+        let mut present = self.lock();
+        let Some(Fall::Untold(cause)) = present.fallen else {
+            return None;
+        };
+        present.fallen = Some(Fall::Told);
+        Some((self.examination.presented()?.certificate(), cause))
+    }
+
     /// Whether the last verdict was good.
     pub(crate) fn is_good(&self) -> bool {
         self.lock().verdict.is_ok()
@@ -122,7 +147,15 @@ impl Standing {
             return;
         }
         if let Some(presented) = self.examination.presented() {
-            present.verdict = present.snapshot.judge(presented, now);
+            let verdict = present.snapshot.judge(presented, now);
+            present.fallen = match (&present.verdict, &verdict) {
+                (_, Ok(_)) => None,
+                (Ok(_), Err(refusal)) if refusal.cause != Cause::CrlUnusable => {
+                    Some(Fall::Untold(refusal.cause))
+                }
+                (_, Err(_)) => present.fallen,
+            };
+            present.verdict = verdict;
             present.client = None;
         }
     }

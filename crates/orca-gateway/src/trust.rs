@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use orca_pki::certificate::{Certificate, Fingerprint};
 use orca_pki::crl::{Crl, ListNumber};
 use orca_pki::key::{KeyId, sha256};
@@ -78,6 +78,22 @@ impl TrustSnapshot {
         }
     }
 
+    /// The same authorities with newer lists. Verdicts that these do not touch stay known, so that a
+    /// revocation does not make all others be verified again at once.
+    pub(crate) fn with_lists(&self, crls: HashMap<KeyId, Arc<Crl>>, now: Timestamp) -> Self {
+        let mut next = Self::new(self.authorities.clone(), crls, self.unusable);
+        let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verdicts = known.clone();
+        drop(known);
+        verdicts.retain(|_, identity| {
+            identity.issued().iter().all(|(key, serial)| {
+                next.revocation(*key, serial, now) == RevocationStatus::NotRevoked
+            })
+        });
+        next.verdicts = Mutex::new(verdicts);
+        next
+    }
+
     /// Whose clients are accepted.
     pub(crate) fn authorities(&self) -> &Authorities {
         &self.authorities
@@ -143,15 +159,7 @@ impl TrustSnapshot {
             .iter()
             .map(|authority| {
                 let crl = self.crls.get(&authority.key_id()).cloned();
-                CrlReport {
-                    authority: Arc::clone(authority),
-                    state: match &crl {
-                        None => CrlState::Missing,
-                        Some(crl) if crl.is_overdue(now) => CrlState::Overdue,
-                        Some(_) => CrlState::Good,
-                    },
-                    crl,
-                }
+                CrlReport::new(Arc::clone(authority), crl, now)
             })
             .collect()
     }
@@ -183,19 +191,64 @@ impl TrustSnapshot {
     }
 }
 
-/// The revocation list of one authority.
+/// Before its nextUpdate by less than this, a list raises an alarm.
+const EXPIRING: SignedDuration = SignedDuration::from_hours(14 * 24);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The revocation list of one authority at one moment.
 #[derive(Debug)]
 pub(crate) struct CrlReport {
     pub(crate) authority: Arc<Certificate>,
     pub(crate) state: CrlState,
     pub(crate) crl: Option<Arc<Crl>>,
+    now: Timestamp,
+}
+
+impl CrlReport {
+    fn new(authority: Arc<Certificate>, crl: Option<Arc<Crl>>, now: Timestamp) -> Self {
+        let state = match &crl {
+            None => CrlState::Missing,
+            Some(crl) if crl.is_overdue(now) => CrlState::Overdue,
+            Some(crl) if crl.next_update().duration_since(now) <= EXPIRING => CrlState::Expiring,
+            Some(_) => CrlState::Good,
+        };
+        Self {
+            authority,
+            state,
+            crl,
+            now,
+        }
+    }
+
+    /// Whole days until nextUpdate, rounded down; negative where it has passed.
+    pub(crate) fn days_left(&self) -> Option<i64> {
+        let next = self.crl.as_ref()?.next_update();
+        Some((next.as_second() - self.now.as_second()).div_euclid(DAY.as_secs()))
+    }
+
+    /// Since thisUpdate.
+    pub(crate) fn age(&self) -> Option<SignedDuration> {
+        Some(self.now.duration_since(self.crl.as_ref()?.this_update()))
+    }
+
+    /// Whether a newer one should have come: every run of orca-catool that finds the list older
+    /// than half its life makes a new one, and a tenth of its life (a day at least) is time enough.
+    pub(crate) fn is_old(&self) -> bool {
+        let (Some(crl), Some(age)) = (&self.crl, self.age()) else {
+            return false;
+        };
+        let life = crl.next_update().duration_since(crl.this_update());
+        age > life / 2 + (life / 10).max(DAY)
+    }
 }
 
 /// Whether a revocation list can be relied on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CrlState {
-    /// Before its nextUpdate.
+    /// Long before its nextUpdate.
     Good,
+    /// Good, but its nextUpdate is near.
+    Expiring,
     /// None was ever read.
     Missing,
     /// Past its nextUpdate.
@@ -206,9 +259,15 @@ impl CrlState {
     /// The word in status and metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Expiring => "expiring",
             Self::Good => "good",
             Self::Missing => "missing",
             Self::Overdue => "overdue",
         }
+    }
+
+    /// Whether a serial that is not on the list is known not to be revoked.
+    pub(crate) fn is_usable(self) -> bool {
+        matches!(self, Self::Good | Self::Expiring)
     }
 }

@@ -4,20 +4,22 @@
 //! §5.2.5) are refused, because a serial that is absent from one of them may be revoked all the same.
 
 mod cursor;
+mod file;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use der::Decode;
 use jiff::Timestamp;
-use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::pem::PemObject;
 use spki::AlgorithmIdentifierOwned;
 
 use crate::certificate::Certificate;
 use crate::key::{KeyId, verify};
 use crate::name::DistinguishedName;
 use crate::serial::SerialNumber;
+pub use file::{ListFileError, Lists};
+
 use cursor::{
     BIT_STRING, BOOLEAN, Cursor, EXTENSIONS, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
@@ -60,7 +62,10 @@ pub struct ListNumber([u8; 20]);
 
 impl ListNumber {
     fn from_integer(content: &[u8]) -> Option<Self> {
-        let magnitude = magnitude(content)?;
+        Self::from_magnitude(magnitude(content)?)
+    }
+
+    fn from_magnitude(magnitude: &[u8]) -> Option<Self> {
         let mut octets = [0; 20];
         let start = octets.len().checked_sub(magnitude.len())?;
         octets[start..].copy_from_slice(magnitude);
@@ -79,35 +84,38 @@ impl fmt::Display for ListNumber {
     }
 }
 
+impl FromStr for ListNumber {
+    type Err = CrlError;
+
+    /// Decimal, as it is displayed.
+    fn from_str(text: &str) -> Result<Self, CrlError> {
+        if text == "0" {
+            return Ok(Self::default());
+        }
+        let number: SerialNumber = text.parse().map_err(|_| CrlError::Malformed)?;
+        Self::from_magnitude(number.magnitude()).ok_or(CrlError::Malformed)
+    }
+}
+
 impl fmt::Debug for ListNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ListNumber({self})")
     }
 }
 
-/// The DER lists in a file: PEM (RFC 7468 §7) with one or several, or DER with one or several
-/// behind each other.
+/// All lists in a file that is in memory; see [`Lists`].
 ///
 /// # Errors
-/// Nothing there, or something else.
+/// Anything in it is broken.
 pub fn split(file: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
-    if file.first() != Some(&0x30) {
-        let lists = CertificateRevocationListDer::pem_slice_iter(file)
-            .map(|list| list.map(|der| der.as_ref().to_vec()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| CrlError::Malformed)?;
-        return if lists.is_empty() {
-            Err(CrlError::Malformed)
-        } else {
-            Ok(lists)
-        };
-    }
-    let mut lists = Vec::new();
-    let mut rest = Cursor(file);
-    while !rest.is_empty() {
-        lists.push(rest.whole(SEQUENCE)?.to_vec());
-    }
-    Ok(lists)
+    Lists::new(file)
+        .map(|list| {
+            list.map_err(|error| match error {
+                ListFileError::Crl(error) => error,
+                ListFileError::Io(_) => CrlError::Malformed,
+            })
+        })
+        .collect()
 }
 
 /// A list as read, its signature not yet looked at; serials are not visible.

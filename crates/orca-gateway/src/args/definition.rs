@@ -97,6 +97,21 @@ pub(super) fn definition(lang: Lang) -> Command {
             .arg(format()),
         )
         .subcommand(
+            subcommand(
+                "reset_crl",
+                text!(
+                    "CRLの番号の記録を消去し、番号が古いCRLも受け付けるようにする(認証局をバックアップから戻したとき)",
+                    "forget the numbers of CRLs, so that a lower one is taken: after a CA was restored from a backup"
+                ),
+            )
+            .arg(
+                Arg::new("ca").long("ca").value_name("WORD").help(say(text!(
+                    "名前にこの語を含む認証局だけ(省略時: CA_CRT のすべて)",
+                    "only CAs whose name has this word; else all of CA_CRT"
+                ))),
+            ),
+        )
+        .subcommand(
             subcommand("diagnose", text!("問題を調べる", "look for what is wrong")).arg(format()),
         )
 }

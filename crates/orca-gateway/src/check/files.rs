@@ -1,23 +1,29 @@
 //! The files of HTTPS.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use orca_messages::{Finding, Text, render, text};
-use orca_pki::crl::{self, Crl, CrlError, UnverifiedCrl};
+use orca_messages::{Finding, render, text};
 use orca_pki::verification::Authorities;
 
 use super::{failure, remote};
 use crate::config::{CrlSource, CrlUnusable, HttpsFiles};
 use crate::credentials::{Credentials, both_days};
-use crate::reload::RuleFiles;
+use crate::crl_store::{CrlStore, Offered};
+use crate::reload::{Alarm, ListSource, RuleFiles, Trouble, told};
+use crate::trust::{CrlReport, TrustSnapshot};
 
 /// Certificate, key, authorities and revocation lists.
-pub(super) fn https(files: &HttpsFiles, unusable: CrlUnusable, now: Timestamp) -> Vec<Finding> {
+pub(super) fn https(
+    files: &HttpsFiles,
+    state: &Path,
+    unusable: CrlUnusable,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings = Vec::from_iter(key_mode(&files.server_pem));
     let credentials = match Credentials::load(files) {
         Ok(credentials) => credentials,
@@ -28,12 +34,8 @@ pub(super) fn https(files: &HttpsFiles, unusable: CrlUnusable, now: Timestamp) -
     };
     findings.push(loaded(&credentials, now));
     findings.extend(credentials.warnings(now));
-    findings.extend(lists(
-        &files.ca_crl,
-        credentials.authorities(),
-        unusable,
-        now,
-    ));
+    let authorities = credentials.authorities();
+    findings.extend(lists(files, authorities, state, unusable, now));
     findings
 }
 
@@ -95,108 +97,95 @@ fn key_mode(path: &Path) -> Option<Finding> {
     })
 }
 
+/// As a start does it, with what `GATEWAY_STATE` remembers; nothing is written.
 fn lists(
-    source: &CrlSource,
+    files: &HttpsFiles,
     authorities: &Authorities,
+    state: &Path,
     unusable: CrlUnusable,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let (file, place) = match source {
-        CrlSource::File(path) => match fs::read(path) {
-            Ok(file) => (file, path.display().to_string()),
+    let mut store = CrlStore::over(state);
+    let mut findings = store.recall(authorities);
+    let mut gone = false;
+    let mut offer = |octets: &mut dyn BufRead, source: ListSource| {
+        let offered = store.offer(octets, source.carrier(), authorities, now);
+        let troubles = offered.iter().filter(|offer| !is_taken(offer));
+        findings.extend(troubles.flat_map(|offer| told(offer, &source)));
+    };
+    match &files.ca_crl {
+        CrlSource::File(path) => match File::open(path) {
+            Ok(file) => offer(&mut BufReader::new(file), ListSource::File(path.clone())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return vec![graded(unusable, "crl-missing", missing(path))];
+                gone = store.relies_on_file(authorities);
             }
-            Err(error) => {
-                let place = path.display().to_string();
-                return vec![graded(unusable, "crl-unusable", broken(&place, &error))];
-            }
+            Err(error) => findings.push(broken(path, &error)),
         },
         CrlSource::Url(address) => match remote::content(address, authorities) {
-            Ok(content) => (content, address.to_string()),
-            Err(finding) => return vec![*finding],
+            Ok(octets) => offer(&mut &octets[..], ListSource::Polled(address.to_string())),
+            Err(finding) => findings.push(*finding),
         },
-    };
-    let lists = match crl::split(&file) {
-        Ok(lists) => lists,
-        Err(error) => return vec![graded(unusable, "crl-unusable", broken(&place, &error))],
-    };
-    let read: Vec<Result<Crl, CrlError>> = lists
+    }
+    let trust = TrustSnapshot::new(authorities.clone(), store.newest(), unusable);
+    let reports = trust.crl_reports(now);
+    let alarms = reports
         .iter()
-        .map(|der| {
-            let certificates = authorities.iter().map(AsRef::as_ref);
-            UnverifiedCrl::from_der(der)?.verify(certificates)
-        })
-        .collect();
-    let covered = |key| read.iter().flatten().any(|crl| crl.issuer_key() == key);
-    let uncovered = authorities
-        .iter()
-        .filter(|authority| !covered(authority.key_id()))
-        .map(|authority| {
-            let subject = authority.subject().one_line();
-            graded(unusable, "crl-missing", not_in_file(&place, &subject))
-        });
-    read.iter()
-        .map(|list| match list {
-            Ok(crl) => state(crl, unusable, now),
-            Err(error) => graded(unusable, "crl-unusable", broken(&place, error)),
-        })
-        .chain(uncovered)
-        .collect()
+        .map(|report| (Alarm::of(report), Some(report)));
+    let gone = gone.then_some((Some(Alarm::FileGone), None));
+    findings.extend(alarms.chain(gone).flat_map(|(alarm, report)| {
+        let Some(alarm) = alarm else {
+            return report.and_then(good);
+        };
+        let trouble = Trouble {
+            alarm,
+            report,
+            source: &files.ca_crl,
+            unusable,
+        };
+        Some(graded(unusable, alarm, trouble.finding()))
+    }));
+    findings
 }
 
-fn state(crl: &Crl, unusable: CrlUnusable, now: Timestamp) -> Finding {
+fn is_taken(offer: &Offered) -> bool {
+    matches!(offer, Offered::Taken(_))
+}
+
+fn good(report: &CrlReport) -> Option<Finding> {
+    let crl = report.crl.as_deref()?;
     let issuer = render::one_line(&crl.issuer().one_line());
     let (number, entries) = (crl.number(), crl.len());
     let (ja, en) = both_days(crl.next_update());
-    if crl.is_overdue(now) {
-        let message = text!(
-            "CRL(発行者 {issuer}、番号{number})の期限({ja})が切れています。",
-            "the CRL of {issuer}, number {number}, was due to be replaced by {en}"
-        );
-        return graded(unusable, "crl-overdue", message);
-    }
-    Finding::ok(
+    Some(Finding::ok(
         "crl-good",
         text!(
             "CRL(発行者 {issuer}、番号{number}、失効{entries}件)は{ja}まで有効です。",
             "the CRL of {issuer}, number {number}, {entries} revoked, is good until {en}"
         ),
-    )
+    ))
 }
 
 /// A list that cannot be relied on stops clients only where the configuration says so.
-fn graded(unusable: CrlUnusable, id: &'static str, message: Text) -> Finding {
-    let remedy = text!(
-        "orca-catool issue_crl で発行したCRLを、CA_CRLの場所(省略時はCA_CRTと同じフォルダのca.crl)に置いてください。",
-        "put the CRL of orca-catool issue_crl where CA_CRL says (by default ca.crl beside CA_CRT)"
-    );
-    match unusable {
-        CrlUnusable::Refuse => Finding::failure(id, message, remedy),
-        CrlUnusable::Warn => Finding::warning(id, message, remedy),
+fn graded(unusable: CrlUnusable, alarm: Alarm, finding: Finding) -> Finding {
+    match (unusable, alarm, finding.remedy) {
+        (CrlUnusable::Refuse, Alarm::Missing | Alarm::Overdue, Some(remedy)) => {
+            Finding::failure(finding.id, finding.message, remedy)
+        }
+        (_, _, remedy) => Finding { remedy, ..finding },
     }
 }
 
-fn missing(path: &Path) -> Text {
-    let path = path.display();
-    text!(
-        "CRL({path})がないため、証明書の失効を確認できません。",
-        "there is no CRL at {path}: revocation is not checked"
-    )
-}
-
-fn not_in_file(path: &str, subject: &str) -> Text {
-    let subject = render::one_line(subject);
-    text!(
-        "{path}に認証局({subject})のCRLがないため、その証明書の失効を確認できません。",
-        "{path} holds no CRL of {subject}: revocation of its certificates is not checked"
-    )
-}
-
-fn broken(path: &str, error: &dyn std::error::Error) -> Text {
-    let error = render::one_line(&error.to_string());
-    text!(
-        "CRL({path})を使用できません({error})。",
-        "the CRL in {path} cannot be used: {error}"
+fn broken(path: &Path, error: &io::Error) -> Finding {
+    let (path, error) = (path.display(), render::one_line(&error.to_string()));
+    Finding::warning(
+        "crl-unusable",
+        text!(
+            "CRL({path})を使用できません({error})。",
+            "the CRL in {path} cannot be used: {error}"
+        ),
+        text!(
+            "ファイルの所有者と権限を確認してください。",
+            "check owner and mode of the file"
+        ),
     )
 }

@@ -9,8 +9,8 @@ use http::uri::{Authority, Scheme};
 use orca_messages::Lang;
 
 use super::{
-    ClientAuth, Config, CrlSource, CrlUnusable, HttpsFiles, LOG_FOLDER, LogTarget, Mode,
-    SERVER_KEYS, ServerKeys, Upstream, UpstreamIdentity,
+    ClientAuth, Config, CrlSource, CrlUnusable, DEFAULT_STATE, HttpsFiles, LOG_FOLDER, LogTarget,
+    Mode, SERVER_KEYS, ServerKeys, Upstream, UpstreamIdentity,
 };
 use crate::config_error::ConfigError;
 use crate::exempt::{BadExemption, Exemptions};
@@ -89,7 +89,7 @@ impl<'a> Terms<'a> {
                 .unwrap_or(CRL_POLL),
             state: self
                 .path("GATEWAY_STATE")
-                .unwrap_or_else(|| PathBuf::from("/var/lib/orca-gateway")),
+                .unwrap_or_else(|| PathBuf::from(DEFAULT_STATE)),
             log,
             access_log: self.log_target(
                 "GATEWAY_ACCESS_LOG",

@@ -31,9 +31,15 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
 
 type Figure = (&'static str, &'static str, &'static str, u64);
 
-fn figures(report: &Report) -> [Figure; 7] {
+fn figures(report: &Report) -> [Figure; 8] {
     let connections = &report.connections;
     [
+        (
+            "crl_file_gone",
+            "gauge",
+            "Whether the file that the revocation lists came from is gone.",
+            u64::from(report.crl_file_gone),
+        ),
         (
             "listening",
             "gauge",
@@ -188,6 +194,28 @@ fn write_lists(out: &mut String, authorities: &[Authority]) -> fmt::Result {
     )?;
     for ca in authorities {
         value(out, "crl_usable", &issuer(ca), i64::from(ca.crl.usable))?;
+    }
+    head(
+        out,
+        "crl_days_left",
+        "gauge",
+        "Whole days until the revocation list ends.",
+    )?;
+    for ca in authorities {
+        if let Some(days) = ca.crl.days_left {
+            value(out, "crl_days_left", &issuer(ca), days)?;
+        }
+    }
+    head(
+        out,
+        "crl_age_seconds",
+        "gauge",
+        "Time since the revocation list was issued.",
+    )?;
+    for ca in authorities {
+        if let Some(age) = ca.crl.age_seconds {
+            value(out, "crl_age_seconds", &issuer(ca), age)?;
+        }
     }
     head(out, "crl_number", "gauge", "Number of the revocation list.")?;
     for ca in authorities {

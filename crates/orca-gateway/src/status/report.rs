@@ -50,6 +50,8 @@ pub(super) struct Report {
     pub(super) upstream: Upstream,
     pub(super) certificate: Option<Certificate>,
     pub(super) authorities: Vec<Authority>,
+    /// The file of `CA_CRL` that the lists came from is gone.
+    pub(super) crl_file_gone: bool,
     pub(super) connections: Connections,
     pub(super) handshakes: u64,
     /// With an answer of the application.
@@ -101,6 +103,11 @@ pub(super) struct Crl {
     state: &'static str,
     #[serde(skip)]
     pub(super) usable: bool,
+    /// A newer one should have come.
+    old: bool,
+    pub(super) days_left: Option<i64>,
+    /// Since thisUpdate.
+    pub(super) age_seconds: Option<i64>,
     pub(super) number: Option<String>,
     entries: Option<usize>,
     this_update: Option<String>,
@@ -169,6 +176,7 @@ impl Report {
                 .iter()
                 .map(Authority::new)
                 .collect(),
+            crl_file_gone: meters.is_list_file_gone(),
             connections: Connections {
                 open: meters.open.get(),
                 total: meters.connections.get(),
@@ -224,6 +232,9 @@ impl Report {
             (self.client_auth == Some("observe"), "observing"),
             (crl(CrlState::Missing), "crl-missing"),
             (crl(CrlState::Overdue), "crl-overdue"),
+            (crl(CrlState::Expiring), "crl-expiring"),
+            (self.authorities.iter().any(|ca| ca.crl.old), "crl-old"),
+            (self.crl_file_gone, "crl-gone"),
             (
                 self.crl_fetch.as_ref().is_some_and(|fetch| fetch.failing),
                 "crl-fetch-failed",
@@ -289,7 +300,10 @@ impl Authority {
             not_after: utc(report.authority.validity().not_after),
             crl: Crl {
                 state: report.state.as_str(),
-                usable: report.state == CrlState::Good,
+                usable: report.state.is_usable(),
+                old: report.is_old(),
+                days_left: report.days_left(),
+                age_seconds: report.age().map(|age| age.as_secs()),
                 number: crl.map(|crl| crl.number().to_string()),
                 entries: crl.map(orca_pki::crl::Crl::len),
                 this_update: crl.map(|crl| utc(crl.this_update())),

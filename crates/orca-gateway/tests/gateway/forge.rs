@@ -12,6 +12,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use time::OffsetDateTime;
 
 use crate::config::CrlUnusable;
 use crate::identity::ClientIdentity;
@@ -38,6 +39,16 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let der = params.self_signed(&key).unwrap().der().clone();
         Self { params, key, der }
+    }
+
+    pub(super) fn key(&self) -> &KeyPair {
+        &self.key
+    }
+
+    /// The subject as DER.
+    pub(super) fn name(&self) -> Vec<u8> {
+        let certificate = Certificate::from_der(&self.der).unwrap();
+        certificate.subject().to_der().unwrap()
     }
 
     /// Certificate and key as PEM.
@@ -115,6 +126,17 @@ impl Ca {
 
     /// A list whose next one is due at the beginning of a year.
     pub(crate) fn crl_until(&self, number: u64, serials: &[u64], year: i32) -> String {
+        let dates = (date_time_ymd(2024, 1, 1), date_time_ymd(year, 1, 1));
+        self.crl_dated(number, serials, dates)
+    }
+
+    /// A list of these thisUpdate and nextUpdate.
+    pub(crate) fn crl_dated(
+        &self,
+        number: u64,
+        serials: &[u64],
+        (this_update, next_update): (OffsetDateTime, OffsetDateTime),
+    ) -> String {
         let revoked = serials.iter().map(|serial| RevokedCertParams {
             serial_number: (*serial).into(),
             revocation_time: date_time_ymd(2024, 5, 6),
@@ -122,8 +144,8 @@ impl Ca {
             invalidity_date: None,
         });
         let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(year, 1, 1),
+            this_update,
+            next_update,
             crl_number: number.into(),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
@@ -148,6 +170,10 @@ impl Identity {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let key = any_supported_type(&key).unwrap();
         Self(Arc::new(CertifiedKey::new(vec![der], key)))
+    }
+
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.0.cert[0]
     }
 
     /// The same certificate in the hands of somebody without its key.

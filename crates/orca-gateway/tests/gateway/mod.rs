@@ -3,6 +3,7 @@
 mod crl_service;
 mod cross_site;
 pub(crate) mod forge;
+pub(crate) mod forged_lists;
 mod forwarding;
 mod framing;
 mod house;

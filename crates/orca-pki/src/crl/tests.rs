@@ -196,17 +196,75 @@ fn files_hold_one_list_or_several_as_pem_or_der() {
         pem("X509 CRL", &one),
         pem("X509 CRL", &other)
     );
-    let both = vec![one.clone(), other];
-    assert_eq!(split(text.as_bytes()).unwrap(), both);
-    assert_eq!(split(&both.concat()).unwrap(), both);
+    let both = [one.clone(), other];
+    let read = |file: &[u8]| -> Vec<Option<Vec<u8>>> {
+        // Small reads, so that no border of a buffer is a border of anything else.
+        let reader = std::io::BufReader::with_capacity(7, file);
+        Lists::new(reader).map(Result::ok).collect()
+    };
+    let good = both.clone().map(Some).to_vec();
+    assert_eq!(read(text.as_bytes()), good);
+    assert_eq!(read(text.replace('\n', "\r\n").as_bytes()), good);
+    assert_eq!(read(text.trim_end().as_bytes()), good);
+    assert_eq!(read(&both.concat()), good);
     for file in [
         &b""[..],
         b"nothing",
         b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
         &one[..20],
-        &text.as_bytes()[..text.len() - 60],
     ] {
-        assert_eq!(split(file).unwrap_err(), CrlError::Malformed);
+        assert_eq!(read(file), [None]);
+    }
+    let first_only = [Some(one.clone()), None];
+    assert_eq!(read(&text.as_bytes()[..text.len() - 60]), first_only);
+    assert_eq!(read(&both.concat()[..one.len() + 9]), first_only);
+}
+
+#[test]
+fn long_sections_are_decoded_piece_by_piece() {
+    let octets: Vec<u8> = (0..100_003u32).map(|at| (at % 251) as u8).collect();
+    for length in [0, 1, 2, 3, 12_287, 12_288, 12_289, 100_001, 100_003] {
+        let text = pem("X509 CRL", &octets[..length]);
+        let read: Vec<_> = Lists::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(read, [&octets[..length]], "{length}");
+    }
+    let text = pem("X509 CRL", &octets);
+    for (what, damaged) in [
+        ("a strange character", text.replacen('A', "*", 1)),
+        ("padding inside", text.replacen('A', "=", 1)),
+        ("a character too few", text.replacen('A', "", 1)),
+        ("no end", text.replace("END", "DNE")),
+    ] {
+        let read: Vec<_> = Lists::new(damaged.as_bytes()).collect();
+        assert!(
+            matches!(
+                read.last(),
+                Some(Err(ListFileError::Crl(CrlError::Malformed)))
+            ),
+            "{what}"
+        );
+        assert_eq!(read.len(), 1, "{what}");
+    }
+}
+
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    for text in [
+        "0",
+        "1",
+        "255",
+        "256",
+        "1461501637330902918203684832716283019655932542975",
+    ] {
+        assert_eq!(text.parse::<ListNumber>().unwrap().to_string(), text);
+    }
+    for text in [
+        "",
+        "-1",
+        "x",
+        "1461501637330902918203684832716283019655932542976",
+    ] {
+        assert!(text.parse::<ListNumber>().is_err(), "{text}");
     }
 }
 
