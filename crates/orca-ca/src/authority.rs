@@ -215,26 +215,8 @@ impl Authority {
         output: Option<PathBuf>,
         now: Timestamp,
     ) -> Result<PathBuf, Error> {
-        let serial = self.select(selection, now)?.remove(0);
-        let record = self.find(&serial)?;
-        let certificate = match (record.status, record.certificate) {
-            (CertificateStatus::Revoked { .. }, _) => {
-                return Err(Error::RevokedNoExport { serial });
-            }
-            (_, None) | (CertificateStatus::Reserved, _) => {
-                return Err(Error::NeverIssued { serial });
-            }
-            (CertificateStatus::Issued, Some(certificate)) => certificate,
-        };
-        let sealed =
-            self.store
-                .sealed_key(&self.site, &serial)?
-                .ok_or_else(|| Error::KeyNotKept {
-                    serial: serial.clone(),
-                })?;
-        let key = self
-            .custody
-            .unseal(&sealed, self.seal_context(&certificate))?;
+        let (certificate, key) = self.kept(selection, now)?;
+        let serial = certificate.serial().clone();
         let folder = output.unwrap_or_else(|| self.config.certs_dir.clone());
         delivery::make_folder(&folder, self.place.owner)?;
         let draft = Draft::open(&folder, self.place.owner)?;
@@ -242,6 +224,27 @@ impl Authority {
             .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
         let profile = profile.unwrap_or(self.config.p12);
         self.deliver(&certificate, &key, profile, draft, Existing::Replace, now)
+    }
+
+    /// The files of a certificate with a fresh passphrase, for a machine that shall use it.
+    ///
+    /// # Errors
+    /// As [`Self::export`], or the certificate is of the other kind.
+    pub fn bundle(
+        &mut self,
+        selection: &Selection,
+        profile: CertificateProfile,
+        now: Timestamp,
+    ) -> Result<Bundle, Error> {
+        let (certificate, key) = self.kept(selection, now)?;
+        let serial = certificate.serial().clone();
+        if self.find(&serial)?.reservation.profile != profile {
+            return Err(Error::WrongProfile { serial, profile });
+        }
+        self.store
+            .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
+        let p12 = self.config.p12;
+        Ok(Bundle::new(&certificate, &key, &self.ca, p12, &mut random)?)
     }
 
     /// Revokes certificates, all or none, and publishes the CRL that says so.
@@ -315,6 +318,31 @@ impl Authority {
     /// Where it lives.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// A certificate that counts, with its private key.
+    fn kept(&self, selection: &Selection, now: Timestamp) -> Result<(Certificate, KeyPair), Error> {
+        let serial = self.select(selection, now)?.remove(0);
+        let record = self.find(&serial)?;
+        let certificate = match (record.status, record.certificate) {
+            (CertificateStatus::Revoked { .. }, _) => {
+                return Err(Error::RevokedNoExport { serial });
+            }
+            (_, None) | (CertificateStatus::Reserved, _) => {
+                return Err(Error::NeverIssued { serial });
+            }
+            (CertificateStatus::Issued, Some(certificate)) => certificate,
+        };
+        let sealed =
+            self.store
+                .sealed_key(&self.site, &serial)?
+                .ok_or_else(|| Error::KeyNotKept {
+                    serial: serial.clone(),
+                })?;
+        let key = self
+            .custody
+            .unseal(&sealed, self.seal_context(&certificate))?;
+        Ok((certificate, key))
     }
 
     fn find(&self, serial: &SerialNumber) -> Result<CertificateRecord, Error> {

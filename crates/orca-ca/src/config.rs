@@ -13,6 +13,10 @@ use crate::error::Error;
 use crate::place::{Place, REGISTER};
 use crate::publication::GatewayAddress;
 
+mod publish_list;
+
+pub use publish_list::with_place;
+
 /// Longest validity that can be configured, in days: a century.
 pub const MOST_DAYS: u32 = 36_525;
 

@@ -8,6 +8,7 @@ use orca_pki::encryption::EncryptionError;
 use orca_pki::issuance::IssuanceError;
 use orca_pki::key::KeyError;
 use orca_pki::lint::Refused;
+use orca_pki::profile::CertificateProfile;
 use orca_pki::serial::SerialNumber;
 
 use crate::config::ConfigError;
@@ -20,6 +21,50 @@ pub(crate) use messages::io_message;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A line of WebORCA's configuration file that is no plain assignment concerns a key of ours.
+    #[error("{path}:{line}: {key} stands in a line that is no plain assignment")]
+    ConfNotPlain {
+        /// The file.
+        path: PathBuf,
+        /// From 1 on.
+        line: usize,
+        /// The key.
+        key: String,
+    },
+    /// Services cannot read files in a home folder.
+    #[error("{path} lies in a home folder")]
+    HomeFolder {
+        /// The folder named.
+        path: PathBuf,
+    },
+    /// There is no such user or group.
+    #[error("there is no user or group {name}")]
+    NoSuchUser {
+        /// As it was typed.
+        name: String,
+    },
+    /// A server certificate is needed and a client's was named, or the other way round.
+    #[error("certificate {serial} is not for a {}", profile.name())]
+    WrongProfile {
+        /// Which one.
+        serial: SerialNumber,
+        /// What is needed.
+        profile: CertificateProfile,
+    },
+    /// Nothing was put in place, or it was undone already.
+    #[error("nothing to undo in {journal}")]
+    NothingToUndo {
+        /// Where it would be remembered.
+        journal: PathBuf,
+    },
+    /// The list of places for CRLs is written in a way that cannot be added to.
+    #[error("{config}: :crl_publish: has to be edited by hand")]
+    PublishListByHand {
+        /// config.yml.
+        config: PathBuf,
+        /// The place to add.
+        file: PathBuf,
+    },
     /// The certificate is revoked already.
     #[error("certificate {serial} is already revoked")]
     AlreadyRevoked {

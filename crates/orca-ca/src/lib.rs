@@ -8,6 +8,7 @@ pub mod config;
 pub mod custody;
 pub mod delivery;
 pub mod error;
+pub mod installation;
 pub mod place;
 pub mod publication;
 pub mod record;

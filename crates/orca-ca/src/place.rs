@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid, User, geteuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
 use crate::error::Error;
 
@@ -24,6 +24,43 @@ pub struct Owner {
     pub uid: Uid,
     /// Group id.
     pub gid: Gid,
+}
+
+impl Owner {
+    /// `USER` or `USER:GROUP`; without a group, the user's own.
+    ///
+    /// # Errors
+    /// This machine knows no such user or group.
+    pub fn named(text: &str) -> Result<Self, Error> {
+        let unknown = |name: &str| Error::NoSuchUser {
+            name: name.to_owned(),
+        };
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let found = User::from_name(user).ok().flatten();
+        let found = found.ok_or_else(|| unknown(user))?;
+        let gid = match group {
+            None => found.gid,
+            Some(group) => {
+                let known = Group::from_name(group).ok().flatten();
+                known.ok_or_else(|| unknown(group))?.gid
+            }
+        };
+        Ok(Self {
+            uid: found.uid,
+            gid,
+        })
+    }
+
+    /// Who runs this process.
+    pub fn of_process() -> Self {
+        Self {
+            uid: geteuid(),
+            gid: getegid(),
+        }
+    }
 }
 
 /// Where a CA lives.

@@ -17,8 +17,10 @@ use orca_pki::revocation::RevocationReason;
 use orca_pki::serial::SerialNumber;
 
 mod definition;
+mod kits;
 mod usage;
 
+pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
 pub(crate) use usage::UsageError;
 
 /// A call of the program, understood.
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     RevokeCert(RevokeArgs),
     IssueCrl(CrlArgs),
     ListCert(ListArgs),
+    ServerKit(ServerKitArgs),
+    ApiKit(ApiKitArgs),
     PublishCrl(Format),
     /// `--help` or `--version`: text for standard output.
     Show(String),
@@ -155,6 +159,8 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         Some(("revoke_cert", m)) => Command::RevokeCert(revoke(m)?),
         Some(("issue_crl", m)) => Command::IssueCrl(crl(m)?),
         Some(("list_cert", m)) => Command::ListCert(list(m)?),
+        Some(("server_kit", m)) => Command::ServerKit(kits::server_kit(m)?),
+        Some(("api_kit", m)) => Command::ApiKit(kits::api_kit(m)?),
         Some(("publish_crl", m)) => Command::PublishCrl(format(m)),
         Some((other, _)) => {
             let what = other.to_owned();

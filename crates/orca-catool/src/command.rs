@@ -9,6 +9,7 @@ use orca_pki::serial::SerialNumber;
 
 use crate::session::{Failure, Session};
 
+pub(crate) mod api_kit;
 pub(crate) mod export_cert;
 pub(crate) mod init;
 pub(crate) mod issue_client_cert;
@@ -17,6 +18,7 @@ pub(crate) mod issue_server_cert;
 pub(crate) mod list_cert;
 pub(crate) mod publish_crl;
 pub(crate) mod revoke_cert;
+pub(crate) mod server_kit;
 
 /// Serials as they are typed after a subcommand.
 fn words(serials: &[SerialNumber]) -> String {

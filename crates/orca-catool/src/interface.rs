@@ -28,6 +28,8 @@ pub(crate) const SUBCOMMANDS: &str = "  specify subcommand
 
   init
   publish_crl
+  server_kit
+  api_kit
 ";
 
 #[cfg(test)]

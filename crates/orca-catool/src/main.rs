@@ -50,6 +50,10 @@ fn main() -> ExitCode {
             session.report(&error).ok();
             ExitCode::from(error.exit_code())
         }
+        Err(Failure::Gateway(error)) => {
+            session.report(&error).ok();
+            ExitCode::from(error.exit_code())
+        }
         Err(Failure::Declined) => ExitCode::from(1),
         // `list_cert | head`: the reader has seen enough.
         Err(Failure::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -113,6 +117,8 @@ fn execute(
         Command::RevokeCert(args) => command::revoke_cert::run(authority, args, session, now)?,
         Command::IssueCrl(args) => command::issue_crl::run(authority, args, session, now)?,
         Command::ListCert(args) => command::list_cert::run(authority, args, session, now)?,
+        Command::ServerKit(args) => command::server_kit::run(authority, args, session, now)?,
+        Command::ApiKit(args) => command::api_kit::run(authority, args, session, now)?,
         Command::PublishCrl(format) => {
             command::publish_crl::run(authority, format, session, now)?;
         }

@@ -19,6 +19,8 @@ pub(crate) struct Session<'a> {
 pub(crate) enum Failure {
     /// The authority refused or failed.
     Authority(orca_ca::Error),
+    /// `orca-gateway check` found something.
+    Gateway(crate::command::server_kit::CheckFailed),
     /// The command line is wrong.
     Usage(UsageError),
     /// The user said no.

@@ -30,7 +30,9 @@ impl Upkeep {
             Command::Init(_)
             | Command::IssueServerCert(_)
             | Command::IssueClientCert(_)
-            | Command::ExportCert(_) => Self::Writing,
+            | Command::ExportCert(_)
+            | Command::ServerKit(_)
+            | Command::ApiKit(_) => Self::Writing,
         }
     }
 

@@ -9,6 +9,7 @@ mod first_start;
 mod guide;
 mod hygiene;
 mod killed;
+mod kits;
 mod login;
 mod operations;
 mod operators;

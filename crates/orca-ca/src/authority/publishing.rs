@@ -13,6 +13,14 @@ use crate::publication::{self, Audience, Effort, Office, PlaceKind, PlaceReport}
 use crate::store::Store as _;
 
 impl Authority {
+    /// The newest CRL of the register.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    pub fn newest_crl(&self) -> Result<Option<CertificateRevocationList>, Error> {
+        self.store.newest_crl(&self.site)
+    }
+
     /// Signs a CRL one number higher and publishes it; where the newest is young enough, only sees
     /// to it that all places have that.
     ///

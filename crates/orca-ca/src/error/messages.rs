@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use orca_messages::{Lang, Localize, Text, render, text};
 use orca_pki::issuance::IssuanceError;
 use orca_pki::lint::Refused;
+use orca_pki::profile::CertificateProfile;
 use orca_pki::serial::SerialNumber;
 
 use super::{Error, PublishFailure};
@@ -31,6 +32,7 @@ impl Localize for Error {
             Self::CaExists { .. } => "ca-exists",
             Self::CaKeyUnusable { .. } => "ca-key-unusable",
             Self::Config(error) => error.id(),
+            Self::ConfNotPlain { .. } => "conf-not-plain",
             Self::ConfigLost { .. } => "config-lost",
             Self::CrlNotPublished { .. } => "crl-not-published",
             Self::DeliveryFailed { .. } => "delivery-failed",
@@ -45,7 +47,11 @@ impl Localize for Error {
             Self::KeyNotKept { .. } => "key-not-kept",
             Self::NameInUse { .. } => "name-in-use",
             Self::NoCaForRoot { .. } => "no-ca-for-root",
+            Self::HomeFolder { .. } => "home-folder",
             Self::NoHome => "no-home",
+            Self::NoSuchUser { .. } => "no-such-user",
+            Self::NothingToUndo { .. } => "nothing-to-undo",
+            Self::PublishListByHand { .. } => "publish-list-by-hand",
             Self::NeverIssued { .. } => "never-issued",
             Self::RegisterNewer { .. } => "register-newer",
             Self::RegisterUnreadable { .. } => "register-unreadable",
@@ -54,6 +60,7 @@ impl Localize for Error {
             Self::SeveralCertificates { .. } => "several-certificates",
             Self::UnknownName { .. } => "unknown-name",
             Self::UnknownSerial { .. } => "unknown-serial",
+            Self::WrongProfile { .. } => "wrong-profile",
         }
     }
 
@@ -136,10 +143,52 @@ impl Localize for Error {
                     "run under sudo, but there is no CA (neither {path} nor one of root's)"
                 )
             }
+            Self::ConfNotPlain { path, line, key } => {
+                let path = path.display();
+                text!(
+                    "{path} の{line}行目の {key} は「キー=値」の形ではないため、書き換えられません。何も変更していません。",
+                    "{key} stands in line {line} of {path}, which is no plain assignment; nothing was changed"
+                )
+            }
+            Self::HomeFolder { path } => {
+                let path = path.display();
+                text!(
+                    "{path} はホームディレクトリの中です。push-exchangerなどのサービスからは読み取れません。",
+                    "{path} lies in a home folder, which services such as push-exchanger cannot read"
+                )
+            }
             Self::NoHome => text!(
                 "環境変数 HOME が設定されていません。",
                 "the environment variable HOME is not set"
             ),
+            Self::NoSuchUser { name } => text!(
+                "ユーザまたはグループ「{name}」が見つかりません。",
+                "there is no user or group {name}"
+            ),
+            Self::WrongProfile { serial, profile } => match profile {
+                CertificateProfile::Server | CertificateProfile::Root => text!(
+                    "証明書 {serial} はクライアント証明書です。サーバには使えません。",
+                    "certificate {serial} is one of a client; a server cannot use it"
+                ),
+                CertificateProfile::Client => text!(
+                    "証明書 {serial} はサーバ証明書です。クライアントには使えません。",
+                    "certificate {serial} is one of a server; a client cannot use it"
+                ),
+            },
+            Self::NothingToUndo { journal } => {
+                let journal = journal.display();
+                text!(
+                    "元に戻す変更の記録が {journal} にありません。",
+                    "{journal} remembers no change to undo"
+                )
+            }
+            Self::PublishListByHand { config, .. } => {
+                let config = config.display();
+                text!(
+                    "{config} の :crl_publish: に自動で追加できません。何も変更していません。",
+                    ":crl_publish: in {config} cannot be added to; nothing was changed"
+                )
+            }
             Self::NeverIssued { serial } => text!(
                 "証明書 {serial} は発行が途中で中断されたもので、ファイルがありません。",
                 "certificate {serial} was reserved but never finished; there is nothing to export"
@@ -265,6 +314,42 @@ impl Localize for Error {
                 "認証局を作成したユーザで、sudoを付けずに実行してください。新しく作る場合も同じです。",
                 "run it without sudo, as the user who made the CA; the same goes for making a new one"
             ),
+            Self::ConfNotPlain { path, line, key } => {
+                let path = path.display();
+                text!(
+                    "{path} の{line}行目を「{key}=パス」の形に直すか削除してから、もう一度実行してください。",
+                    "write line {line} of {path} as {key}=PATH or remove it, then try again"
+                )
+            }
+            Self::HomeFolder { .. } => text!(
+                "--dir /opt/jma/weborca/conf のように、ホームディレクトリ以外のフォルダを指定してください。",
+                "name another folder, such as --dir /opt/jma/weborca/conf"
+            ),
+            Self::NoSuchUser { .. } => text!(
+                "--owner に、このサーバにあるユーザ(とグループ)を orca:orca のように指定してください。",
+                "name a user (and group) of this machine, such as --owner orca:orca"
+            ),
+            Self::NothingToUndo { .. } => text!(
+                "server_kit を実行したときと同じ --conf を指定しているか確認してください。",
+                "check that --conf is the same as when server_kit was run"
+            ),
+            Self::WrongProfile { profile, .. } => match profile {
+                CertificateProfile::Server | CertificateProfile::Root => text!(
+                    "orca-catool list_cert --profile server で番号を確認してください。",
+                    "look for the serial with orca-catool list_cert --profile server"
+                ),
+                CertificateProfile::Client => text!(
+                    "orca-catool list_cert --profile client で番号を確認してください。",
+                    "look for the serial with orca-catool list_cert --profile client"
+                ),
+            },
+            Self::PublishListByHand { file, .. } => {
+                let file = file.display();
+                text!(
+                    ":crl_publish: に {file} を書き加えてから、もう一度実行してください。",
+                    "add {file} to :crl_publish: and try again"
+                )
+            }
             Self::NoHome => text!(
                 "HOME を設定するか、--config で設定ファイルを指定してください。",
                 "set HOME, or name the configuration with --config"

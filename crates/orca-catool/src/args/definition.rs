@@ -92,29 +92,11 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
         .long("key")
         .value_name("ALG")
     };
-    let name = || {
-        value(
-            "common-name",
-            t(text!(
-                "証明書の名前(コモンネーム)",
-                "commonName of the certificate"
-            )),
-        )
-        .short('c')
-        .value_name("NAME")
-    };
     let format = || {
         value("format", t(text!("出力形式", "output format")))
             .long("format")
             .value_name("FORMAT")
             .value_parser(["table", "json", "csv"])
-    };
-    let serial = |help| {
-        Arg::new("serial")
-            .value_name("SERIAL")
-            .help(help)
-            .conflicts_with("common-name")
-            .required_unless_present("common-name")
     };
     vec![
         Clap::new("issue_server_cert")
@@ -148,7 +130,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 "issue a client certificate"
             )))
             .args([
-                name().required(true),
+                name(t).required(true),
                 value(
                     "holder",
                     t(text!(
@@ -189,7 +171,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                     "証明書の番号(3、000003、0x3)",
                     "serial (3, 000003, 0x3)"
                 ))),
-                name(),
+                name(t),
                 output(),
                 value(
                     "p12",
@@ -210,7 +192,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 serial(t(text!("証明書の番号(複数指定可)", "serials")))
                     .action(ArgAction::Append)
                     .num_args(1..),
-                name(),
+                name(t),
                 flag(
                     "all",
                     t(text!(
@@ -350,19 +332,48 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
             )))
             .arg(format()),
     ]
+    .into_iter()
+    .chain(super::kits::definitions(t))
+    .collect()
 }
 
-fn value(id: &'static str, help: String) -> Arg {
+/// `-c NAME`.
+pub(super) fn name(t: &dyn Fn(Text) -> String) -> Arg {
+    value(
+        "common-name",
+        t(text!(
+            "証明書の名前(コモンネーム)",
+            "commonName of the certificate"
+        )),
+    )
+    .short('c')
+    .value_name("NAME")
+}
+
+/// A serial, unless a name is given.
+pub(super) fn serial(help: String) -> Arg {
+    Arg::new("serial")
+        .value_name("SERIAL")
+        .help(help)
+        .conflicts_with("common-name")
+        .required_unless_present("common-name")
+}
+
+pub(super) fn path_value(id: &'static str, help: String) -> Arg {
+    value(id, help).value_parser(clap::value_parser!(PathBuf))
+}
+
+pub(super) fn value(id: &'static str, help: String) -> Arg {
     Arg::new(id)
         .help(help)
         .action(ArgAction::Set)
         .allow_hyphen_values(false)
 }
 
-fn many(id: &'static str, help: String) -> Arg {
+pub(super) fn many(id: &'static str, help: String) -> Arg {
     Arg::new(id).help(help).action(ArgAction::Append)
 }
 
-fn flag(id: &'static str, help: String) -> Arg {
+pub(super) fn flag(id: &'static str, help: String) -> Arg {
     Arg::new(id).help(help).action(ArgAction::SetTrue)
 }
