@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command as Clap};
 use orca_messages::{Lang, Text, text};
 
+// By its path: the generator of the manual pages reads this file from another place.
+#[path = "definition/kits.rs"]
+mod kits;
+
 /// The definition of the command line in one language.
 pub(super) fn definition(lang: Lang) -> Clap {
     let t = |text: Text| text.get(lang).to_owned();
@@ -333,12 +337,12 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
             .arg(format()),
     ]
     .into_iter()
-    .chain(super::kits::definitions(t))
+    .chain(kits::definitions(t))
     .collect()
 }
 
 /// `-c NAME`.
-pub(super) fn name(t: &dyn Fn(Text) -> String) -> Arg {
+fn name(t: &dyn Fn(Text) -> String) -> Arg {
     value(
         "common-name",
         t(text!(
@@ -351,7 +355,7 @@ pub(super) fn name(t: &dyn Fn(Text) -> String) -> Arg {
 }
 
 /// A serial, unless a name is given.
-pub(super) fn serial(help: String) -> Arg {
+fn serial(help: String) -> Arg {
     Arg::new("serial")
         .value_name("SERIAL")
         .help(help)
@@ -359,21 +363,21 @@ pub(super) fn serial(help: String) -> Arg {
         .required_unless_present("common-name")
 }
 
-pub(super) fn path_value(id: &'static str, help: String) -> Arg {
+fn path_value(id: &'static str, help: String) -> Arg {
     value(id, help).value_parser(clap::value_parser!(PathBuf))
 }
 
-pub(super) fn value(id: &'static str, help: String) -> Arg {
+fn value(id: &'static str, help: String) -> Arg {
     Arg::new(id)
         .help(help)
         .action(ArgAction::Set)
         .allow_hyphen_values(false)
 }
 
-pub(super) fn many(id: &'static str, help: String) -> Arg {
+fn many(id: &'static str, help: String) -> Arg {
     Arg::new(id).help(help).action(ArgAction::Append)
 }
 
-pub(super) fn flag(id: &'static str, help: String) -> Arg {
+fn flag(id: &'static str, help: String) -> Arg {
     Arg::new(id).help(help).action(ArgAction::SetTrue)
 }
