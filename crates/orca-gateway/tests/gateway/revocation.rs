@@ -67,14 +67,47 @@ async fn a_tunnel_of_the_revoked_closes_and_others_stay() {
 
 #[tokio::test]
 async fn a_certificate_that_expires_ends_its_connections() {
-    let house = House::start("").await;
+    let application = Application::start(websocket::echo).await;
+    let house = House::before(&application, Arc::default(), "");
     let soon_over = house.ca.client_with(3, |client| {
         let now = crate::clock::Clock::system().now().as_second();
-        client.not_after = time::OffsetDateTime::from_unix_timestamp(now + 2).unwrap();
+        client.not_after = time::OffsetDateTime::from_unix_timestamp(now + 3).unwrap();
     });
-    let mut stream = house.client(&soon_over).connect().await.unwrap();
-    assert!(keep_alive(&mut stream).await.starts_with("HTTP/1.1 200"));
-    closed(&mut stream).await;
+    let speaker = house.client(&soon_over);
+    let stream = speaker.connect().await.unwrap();
+    let asked = tokio_tungstenite::client_async("ws://localhost/ws", stream);
+    let (mut tunnel, _) = soon(asked).await.unwrap();
+    tunnel.send(Message::text("受付")).await.unwrap();
+    assert!(soon(tunnel.next()).await.unwrap().is_ok());
+    let mut idle = speaker.connect().await.unwrap();
+    keep_alive(&mut idle).await;
+    let (mut two, end) = http2(&speaker).await;
+    assert!(status(&mut two).await.is_some());
+
+    closed(&mut idle).await;
+    soon(end).await.unwrap();
+    assert!(!matches!(soon(tunnel.next()).await, Some(Ok(_))));
+    let told = "3 connections of certificate 000003 (/CN=user1) cut: expired [client-cut]";
+    house.told(told).await;
+}
+
+#[tokio::test]
+async fn the_log_names_who_was_cut_and_how_often() {
+    let house = House::start("").await;
+    house.revoke(1, &[]).await;
+    let bad = house.ca.client(3);
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut stream = house.client(&bad).connect().await.unwrap();
+        keep_alive(&mut stream).await;
+        open.push(stream);
+    }
+    house.put("ca.crl", &house.ca.crl(2, &[3]));
+    for stream in &mut open {
+        closed(stream).await;
+    }
+    let told = "3 connections of certificate 000003 (/CN=user1) cut: revoked [client-cut]";
+    house.told(told).await;
 }
 
 #[tokio::test]
