@@ -87,3 +87,53 @@ fn every_sentence_of_the_guide_has_one_row() -> anyhow::Result<()> {
     ensure!(next == OF_THE_GUIDE + 1, "{} sentences", next - 1);
     Ok(())
 }
+
+/// A reader of either language finds the same keys, and in Japanese the guide's chapters.
+#[test]
+fn the_japanese_readme_stands_in_for_the_guide() -> anyhow::Result<()> {
+    let english = std::fs::read_to_string(root().join("README.md"))?;
+    let japanese = std::fs::read_to_string(root().join("README.ja.md"))?;
+    let keys = |text: &str| -> std::collections::BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = ["GATEWAY_", "SERVER_", "CA_C"];
+        words
+            .filter(|word| ours.iter().any(|start| word.starts_with(start)))
+            .filter(|word| word.len() > "GATEWAY_".len() || !word.starts_with("GATEWAY_"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let missing: Vec<_> = keys(&english)
+        .difference(&keys(&japanese))
+        .cloned()
+        .collect();
+    ensure!(missing.is_empty(), "README.ja.md lacks {missing:?}");
+    for chapter in [
+        "## 概要",
+        "### 構成",
+        "### 作業手順",
+        "## 認証局の作成と証明書の発行",
+        "### 認証局サーバの用意",
+        "### orca-catoolのインストール",
+        "### orca-catoolの起動および認証局作成",
+        "### サーバ証明書の発行",
+        "### クライアント証明書の発行",
+        "### 認証局ツールのその他の操作",
+        "## サーバの設定",
+        "### 証明書の設置",
+        "### WebORCA-ServerのSSLクライアント認証有効化",
+        "### 起動と再起動",
+        "## クライアントの設定",
+        "### GoogleChrome: クライアント証明書の設置",
+        "### GoogleChrome: クライアント証明書のインポート",
+        "### クライアント証明書のファイル参照(push-exchanger、API)",
+        "## トラブルシューティング",
+        "### サーバ側(ログ)",
+        "### クライアント側(画面に表示される番号)",
+    ] {
+        ensure!(
+            japanese.lines().any(|line| line == chapter),
+            "README.ja.md lacks {chapter}"
+        );
+    }
+    Ok(())
+}
