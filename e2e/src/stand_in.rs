@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use rustix::net::AddressFamily;
+use rustix::net::SocketFlags;
 use rustix::net::SocketType;
 use rustls::ServerConfig;
 use rustls::ServerConnection;
@@ -83,7 +84,10 @@ impl Vacancy {
     ///
     /// When there is none.
     pub fn new() -> anyhow::Result<Self> {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        // A program that inherited it would seem to listen there itself.
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
         rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = rustix::net::getsockname(&socket)?.try_into()?;
         Ok(Self { socket, address })

@@ -168,6 +168,13 @@ impl TlsClient {
         Ok(Self(Arc::new(config)))
     }
 
+    /// The same with these protocols offered (ALPN, RFC 7301).
+    pub fn offering(mut self, protocols: &[&str]) -> Self {
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        Arc::make_mut(&mut self.0).alpn_protocols = protocols.collect();
+        self
+    }
+
     /// Connects to the server under its usual name and finishes the client's half of the handshake.
     ///
     /// # Errors

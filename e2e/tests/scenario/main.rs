@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod browser;
+mod crl_delivery;
+mod crl_poll;
 mod crowd;
 mod expiry;
 mod faults;
