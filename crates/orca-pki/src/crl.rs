@@ -317,22 +317,21 @@ struct Record<const N: usize> {
 
 impl RevokedSerials {
     fn from_entries(entries: &[u8]) -> Result<Self, CrlError> {
+        let mut counts = [0; 3];
+        each_entry(entries, |serial, _| counts[width(serial)] += 1)?;
         let mut index = Self {
-            short: Vec::new(),
-            medium: Vec::new(),
-            long: Vec::new(),
+            short: Vec::with_capacity(roomy::<Record<8>>(counts[0])),
+            medium: Vec::with_capacity(roomy::<Record<16>>(counts[1])),
+            long: Vec::with_capacity(roomy::<Record<20>>(counts[2])),
         };
-        each_entry(entries, |serial, at| match serial.len() {
-            0..=8 => index.short.push(Record::new(serial, at)),
-            9..=16 => index.medium.push(Record::new(serial, at)),
+        each_entry(entries, |serial, at| match width(serial) {
+            0 => index.short.push(Record::new(serial, at)),
+            1 => index.medium.push(Record::new(serial, at)),
             _ => index.long.push(Record::new(serial, at)),
         })?;
         sort(&mut index.short);
         sort(&mut index.medium);
         sort(&mut index.long);
-        index.short.shrink_to_fit();
-        index.medium.shrink_to_fit();
-        index.long.shrink_to_fit();
         Ok(index)
     }
 
@@ -347,6 +346,28 @@ impl RevokedSerials {
 
     fn len(&self) -> usize {
         self.short.len() + self.medium.len() + self.long.len()
+    }
+}
+
+/// Which of the three widths a serial has.
+fn width(magnitude: &[u8]) -> usize {
+    match magnitude.len() {
+        0..=8 => 0,
+        9..=16 => 1,
+        _ => 2,
+    }
+}
+
+/// How many elements to ask memory for. What has more than a mebibyte gets a mapping of its own,
+/// which goes back to the system when it is freed: glibc does so for certain above 32 MiB only, and
+/// keeps the rest. Pages that are not written to cost nothing.
+fn roomy<T>(count: usize) -> usize {
+    const MUCH: usize = 1024 * 1024;
+    const MAPPED: usize = 33 * MUCH;
+    if count.saturating_mul(size_of::<T>()) > MUCH {
+        count.max(MAPPED / size_of::<T>())
+    } else {
+        count
     }
 }
 

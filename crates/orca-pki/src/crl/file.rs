@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read, Take};
 
 use base64ct::{Base64, Encoding};
 
-use super::CrlError;
 use super::cursor::{Cursor, SEQUENCE};
+use super::{CrlError, roomy};
 
 /// What is longer is cut off, and damaged thereby; some nine million entries.
 const LONGEST: u64 = 256 * 1024 * 1024;
@@ -154,6 +154,7 @@ impl Section {
 
     fn decode(&mut self, count: usize) -> Result<(), CrlError> {
         let start = self.der.len();
+        self.der.reserve(roomy::<u8>(start + count) - start);
         self.der.resize(start + count / 4 * 3, 0);
         let decoded = Base64::decode(&self.characters[..count], &mut self.der[start..])
             .map_err(|_| CrlError::Malformed)?
