@@ -1,9 +1,15 @@
 //! The access log: one JSON object a line, written when the response has ended.
 
+mod beginning;
+mod line;
+mod throttle;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, request};
@@ -15,10 +21,21 @@ use orca_pki::certificate::Certificate;
 use serde::Serialize;
 
 use crate::admission::{Despite, Ground};
+use crate::basic::{self, Claim};
 use crate::body::{BoxError, ResponseBody};
+use crate::chain::Head;
+use crate::clock::Clock;
 use crate::config::LogTarget;
 use crate::identity::Cause;
-use crate::line_writer::{LineWriter, LogError};
+use crate::line_writer::{LineWriter, LogError, Loss};
+use crate::negotiated::Negotiated;
+use line::{json, rfc3339, shortened};
+use throttle::{LeftOut, Throttle};
+
+/// Characters kept of a name in a certificate, of an operator and of a path.
+const MOST_OF_NAME: usize = 512;
+const MOST_OF_OPERATOR: usize = 64;
+const MOST_OF_PATH: usize = 4096;
 
 /// Who sent something, as the log shows it: made once for a connection.
 #[derive(Debug, Serialize)]
@@ -28,23 +45,37 @@ pub(crate) struct Peer {
     serial: Option<String>,
     subject: Option<String>,
     fingerprint: Option<String>,
+    #[serde(skip)]
+    tls: Option<Negotiated>,
 }
 
 impl Peer {
     /// An address (IPv4-mapped ones as IPv4) and the certificate that was shown, accepted or not.
     pub(crate) fn new(address: IpAddr, certificate: Option<&Certificate>) -> Self {
+        let name = |name: String| shortened(&name, MOST_OF_NAME);
         Self {
             address: address.to_canonical(),
-            issuer: certificate.map(|shown| shown.issuer().one_line()),
+            issuer: certificate.map(|shown| name(shown.issuer().one_line())),
             serial: certificate.map(|shown| shown.serial().decimal()),
-            subject: certificate.map(|shown| shown.subject().one_line()),
+            subject: certificate.map(|shown| name(shown.subject().one_line())),
             fingerprint: certificate.map(|shown| shown.fingerprint().to_string()),
+            tls: None,
         }
     }
 
     /// The subject of the certificate that was shown.
     pub(crate) fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    /// The same over a connection with TLS.
+    pub(crate) fn over(self, tls: Option<Negotiated>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// What the handshake agreed on.
+    pub(crate) fn tls(&self) -> Option<Negotiated> {
+        self.tls
     }
 
     /// The address.
@@ -57,9 +88,12 @@ impl Peer {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     time: Timestamp,
+    begun: Option<Instant>,
     peer: Arc<Peer>,
     request: Option<(Method, String)>,
+    operator: Option<String>,
     status: Option<u16>,
+    bytes: Option<u64>,
     cause: Option<Cause>,
     admitted: Option<Ground>,
 }
@@ -72,11 +106,19 @@ impl Entry {
         request: &request::Parts,
         cause: Option<Cause>,
     ) -> Self {
+        let path = shortened(request.uri.path(), MOST_OF_PATH);
+        let operator = match basic::claim(&request.headers) {
+            Claim::Operator(name) => Some(name),
+            Claim::Nobody | Claim::Unreadable => None,
+        };
         Self {
             time,
+            begun: Some(Instant::now()),
             peer: Arc::clone(peer),
-            request: Some((request.method.clone(), request.uri.path().to_owned())),
+            request: Some((request.method.clone(), path)),
+            operator: operator.map(|name| shortened(&name, MOST_OF_OPERATOR)),
             status: None,
+            bytes: None,
             cause,
             admitted: None,
         }
@@ -95,14 +137,23 @@ impl Entry {
         self
     }
 
+    /// Why somebody without a valid certificate was turned away, if so.
+    fn refused_as_stranger(&self) -> Option<Cause> {
+        let cause = self.cause.filter(|cause| cause.is_of_stranger());
+        cause.filter(|_| self.admitted.is_none())
+    }
+
     /// What ended before there was a request: a handshake that was refused by an alert, a head that
     /// could not be read.
     pub(crate) fn of_handshake(time: Timestamp, peer: &Arc<Peer>, cause: Cause) -> Self {
         Self {
             time,
+            begun: None,
             peer: Arc::clone(peer),
             request: None,
+            operator: None,
             status: None,
+            bytes: None,
             cause: Some(cause),
             admitted: None,
         }
@@ -119,13 +170,57 @@ struct Line<'a> {
     cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     admitted: Option<&'static str>,
+    operator: Option<&'a str>,
+    bytes: Option<u64>,
+    duration_ms: Option<f64>,
+    tls: Option<Negotiated>,
+}
+
+/// A line of the log about itself: the fields of others are there and empty.
+#[derive(Serialize)]
+struct Notice {
+    time: String,
+    client: Nobody,
+    method: (),
+    path: (),
+    status: (),
+    cause: (),
+    log: Incident,
+}
+
+#[derive(Default, Serialize)]
+struct Nobody {
+    address: (),
+    issuer: (),
+    serial: (),
+    subject: (),
+    fingerprint: (),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Incident {
+    /// Lines that could not be written.
+    Gap {
+        lines: u64,
+        from: String,
+        to: String,
+    },
+    /// Refusals of strangers that have no line of their own.
+    RefusalsLeftOut {
+        left_out: BTreeMap<&'static str, u64>,
+        from: String,
+        to: String,
+    },
 }
 
 /// Takes entries of any thread and never makes them wait.
 #[derive(Clone)]
 pub(crate) struct AccessLog {
     lines: LineWriter,
+    clock: Clock,
     zone: TimeZone,
+    throttle: Arc<Throttle>,
 }
 
 impl AccessLog {
@@ -133,16 +228,35 @@ impl AccessLog {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub(crate) fn open(target: &LogTarget, zone: TimeZone) -> Result<Self, LogError> {
+    pub(crate) fn open(target: &LogTarget, clock: Clock, zone: TimeZone) -> Result<Self, LogError> {
+        let tell = {
+            let zone = zone.clone();
+            Box::new(move |loss: &Loss| json(&gap(loss, &zone)))
+        };
+        let chain = beginning::chain(target, clock.now(), &zone);
         Ok(Self {
-            lines: LineWriter::open(target)?,
+            lines: LineWriter::open(target, clock, tell, Some(chain))?,
+            clock,
             zone,
+            throttle: Arc::default(),
         })
     }
 
-    /// Writes the line of an entry that has no response to wait for.
+    /// Writes the line of an entry that has no response to wait for. Refusals of strangers are only
+    /// counted where there are too many.
     pub(crate) fn record(&self, entry: &Entry) {
-        let line = Line {
+        if let Some(cause) = entry.refused_as_stranger() {
+            let now = Instant::now();
+            if let Some(left_out) = self.throttle.due(now) {
+                self.sum_up(left_out);
+            }
+            let address = entry.peer.address;
+            if !self.throttle.admits(address, cause, entry.time, now) {
+                return;
+            }
+        }
+        let duration = entry.begun.map(|begun| begun.elapsed().as_micros());
+        self.lines.line(&json(&Line {
             time: rfc3339(entry.time, &self.zone),
             client: &entry.peer,
             method: entry.request.as_ref().map(|(method, _)| method.as_str()),
@@ -150,11 +264,29 @@ impl AccessLog {
             status: entry.status,
             cause: entry.cause.map(Cause::as_str),
             admitted: entry.admitted.map(Ground::as_str),
-        };
-        // Serialising a struct of strings and numbers into memory cannot fail.
-        if let Ok(json) = serde_json::to_vec(&line) {
-            self.lines.line(&json);
+            operator: entry.operator.as_deref(),
+            bytes: entry.bytes,
+            duration_ms: duration.map(milliseconds),
+            tls: entry.peer.tls,
+        }));
+    }
+
+    /// Sums up the refusals that were left out, when it is time.
+    pub(crate) fn sum_up_refusals(&self) {
+        if let Some(left_out) = self.throttle.due(Instant::now()) {
+            self.sum_up(left_out);
         }
+    }
+
+    fn sum_up(&self, left_out: LeftOut) {
+        let (from, to) = (left_out.from, left_out.to);
+        let incident = Incident::RefusalsLeftOut {
+            left_out: left_out.causes,
+            from: rfc3339(from, &self.zone),
+            to: rfc3339(to, &self.zone),
+        };
+        let notice = notice(self.clock.now(), incident, &self.zone);
+        self.lines.line(&json(&notice));
     }
 
     /// Writes the line when the value is dropped: a request that its client gives up before there is
@@ -179,16 +311,54 @@ impl AccessLog {
         self.lines.flush();
     }
 
+    /// The end: nothing that was counted stays untold.
+    pub(crate) fn finish(&self) {
+        if let Some(left_out) = self.throttle.rest() {
+            self.sum_up(left_out);
+        }
+        self.lines.flush();
+    }
+
     /// Lines that were lost so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.lines.dropped()
     }
+
+    /// Why the last attempt to write has failed, if it has.
+    pub(crate) fn trouble(&self) -> Option<Arc<LogError>> {
+        self.lines.trouble()
+    }
+
+    /// How far the chain of the lines has come.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.lines.head()
+    }
 }
 
-/// With milliseconds and the offset of the zone (RFC 3339 §5.6).
-fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
-    let local = at.to_zoned_datetime(zone.clone());
-    local.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+fn gap(loss: &Loss, zone: &TimeZone) -> Notice {
+    let incident = Incident::Gap {
+        lines: loss.lines,
+        from: rfc3339(loss.from, zone),
+        to: rfc3339(loss.to, zone),
+    };
+    notice(loss.to, incident, zone)
+}
+
+fn notice(at: Timestamp, log: Incident, zone: &TimeZone) -> Notice {
+    Notice {
+        time: rfc3339(at, zone),
+        client: Nobody::default(),
+        method: (),
+        path: (),
+        status: (),
+        cause: (),
+        log,
+    }
+}
+
+/// With three digits after the point.
+fn milliseconds(micros: u128) -> f64 {
+    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1000.0
 }
 
 /// An entry whose line is written when it is dropped.
@@ -206,15 +376,16 @@ impl Pending {
     ) -> Response<ResponseBody> {
         self.entry.status = Some(response.status().as_u16());
         self.entry.cause = cause.or(self.entry.cause);
-        if let Some(TunnelEnd(slot)) = response.extensions_mut().remove::<TunnelEnd>() {
+        if let Some(TunnelEnd(tunnel)) = response.extensions_mut().remove::<TunnelEnd>() {
             // A tunnel that is over already has dropped its half: then the line is due now.
-            let _ = slot.set(self);
+            let _ = tunnel.pending.set(self);
             return response;
         }
+        self.entry.bytes = Some(0);
         response.map(|body| {
             Logged {
                 body,
-                _pending: self,
+                pending: self,
             }
             .boxed_unsync()
         })
@@ -229,11 +400,32 @@ impl Drop for Pending {
 
 /// Where a tunnel keeps the entry of its request until it ends.
 #[derive(Clone, Default)]
-pub(crate) struct TunnelEnd(Arc<OnceLock<Pending>>);
+pub(crate) struct TunnelEnd(Arc<Tunnel>);
+
+#[derive(Default)]
+struct Tunnel {
+    pending: OnceLock<Pending>,
+    bytes: OnceLock<u64>,
+}
+
+impl TunnelEnd {
+    /// How many octets the client got; unknown where the tunnel was broken off.
+    pub(crate) fn sent(&self, octets: u64) {
+        let _ = self.0.bytes.set(octets);
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.get_mut() {
+            pending.entry.bytes = self.bytes.get().copied();
+        }
+    }
+}
 
 struct Logged {
     body: ResponseBody,
-    _pending: Pending,
+    pending: Pending,
 }
 
 impl Body for Logged {
@@ -245,6 +437,12 @@ impl Body for Logged {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+            && let Some(bytes) = &mut self.pending.entry.bytes
+        {
+            *bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
+        }
         Poll::Ready(frame)
     }
 
@@ -266,7 +464,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = LogTarget::File(folder.path().join("access.log"));
         let zone = TimeZone::fixed(jiff::tz::offset(9));
-        let log = AccessLog::open(&target, zone).unwrap();
+        let log = AccessLog::open(&target, Clock::stopped(), zone).unwrap();
         (folder, log)
     }
 
@@ -292,12 +490,17 @@ mod tests {
             log.pending(entry("/api?id=00012"))
                 .on_end(Response::new(body::full("x")), Some(Cause::UpstreamDown)),
         );
-        assert_eq!(
-            written(&folder, &log),
-            "{\"time\":\"2023-09-07T12:56:10.100+09:00\",\"client\":{\"address\":\"192.168.1.5\",\
+        let line = written(&folder, &log);
+        let start = "{\"time\":\"2023-09-07T12:56:10.100+09:00\",\"client\":{\"address\":\"192.168.1.5\",\
              \"issuer\":null,\"serial\":null,\"subject\":null,\"fingerprint\":null},\
-             \"method\":\"GET\",\"path\":\"/api\",\"status\":200,\"cause\":\"upstream-down\"}\n"
-        );
+             \"method\":\"GET\",\"path\":\"/api\",\"status\":200,\"cause\":\"upstream-down\",\
+             \"operator\":null,\"bytes\":0,\"duration_ms\":";
+        assert!(line.starts_with(start), "{line}");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(line["duration_ms"].as_f64().unwrap() < 60_000.0);
+        assert_eq!(line["tls"], serde_json::Value::Null);
+        assert_eq!(line["chain"]["n"], 1);
+        assert_eq!(line["chain"]["writer"]["pid"], std::process::id());
     }
 
     #[test]
@@ -336,5 +539,69 @@ mod tests {
         assert_eq!(written(&folder, &log), "");
         drop(tunnel);
         assert_eq!(written(&folder, &log).lines().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn octets_operator_and_tls_are_told() {
+        let (folder, log) = log();
+        let request = http::Request::get("/api?x=1")
+            .header("authorization", "Basic b3JtYXN0ZXI6c2VjcmV0")
+            .body(());
+        let parts = request.unwrap().into_parts().0;
+        let tls = Some(Negotiated {
+            version: "TLSv1.3",
+            group: "X25519MLKEM768",
+        });
+        let peer = Peer::new("192.0.2.1".parse().unwrap(), None).over(tls);
+        let entry = Entry::of_request(Timestamp::UNIX_EPOCH, &Arc::new(peer), &parts, None);
+        let response = log
+            .pending(entry)
+            .on_end(Response::new(body::full("12345")), None);
+        drop(response.into_body().collect().await.unwrap());
+        let text = written(&folder, &log);
+        assert!(!text.contains("secret"), "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["operator"], "ormaster");
+        assert_eq!(line["bytes"], 5);
+        assert_eq!(line["tls"]["version"], "TLSv1.3");
+        assert_eq!(line["tls"]["group"], "X25519MLKEM768");
+    }
+
+    #[test]
+    fn too_many_refusals_are_summed_up() {
+        let (folder, log) = log();
+        for _ in 0..1000 {
+            log.record(&Entry::of_handshake(
+                Timestamp::UNIX_EPOCH,
+                &peer(),
+                Cause::UnknownCa,
+            ));
+        }
+        log.finish();
+        let text = written(&folder, &log);
+        assert!(text.lines().count() < 300);
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["log"]["event"], "refusals-left-out");
+        let left_out = last["log"]["left_out"]["unknown-ca"].as_u64().unwrap();
+        assert_eq!(left_out as usize + text.lines().count(), 1001);
+        assert!(last["client"]["address"].is_null() && last["cause"].is_null());
+    }
+
+    #[test]
+    fn a_restart_names_the_end_of_the_chain_before() {
+        let (folder, log) = log();
+        log.record(&entry("/one"));
+        log.record(&entry("/two"));
+        log.flush();
+        let head = log.head().unwrap();
+        let target = LogTarget::File(folder.path().join("access.log"));
+        let again = AccessLog::open(&target, Clock::stopped(), TimeZone::UTC).unwrap();
+        again.record(&entry("/three"));
+        let text = written(&folder, &again);
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["chain"]["n"], 1);
+        assert_eq!(last["chain"]["writer"]["previous"]["n"], 2);
+        let hash = &last["chain"]["writer"]["previous"]["hash"];
+        assert_eq!(*hash, head.hash.to_string());
     }
 }

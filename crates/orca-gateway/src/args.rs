@@ -33,6 +33,17 @@ pub(crate) enum Task {
     Check(Format),
     /// Tell from access logs who would be locked out.
     ObserveReport(Order),
+    /// Tell whether access logs are as they were written.
+    VerifyLog(VerifyArgs),
+}
+
+/// Which files to verify.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct VerifyArgs {
+    pub(crate) files: Vec<PathBuf>,
+    /// Event logs and journals that tell the heads of the chains.
+    pub(crate) anchors: Vec<PathBuf>,
+    pub(crate) format: Format,
 }
 
 /// How findings are printed.
@@ -127,6 +138,11 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
             format: format(matches),
         }),
         Some(("reset_crl", matches)) => Task::ResetCrl(matches.get_one::<String>("ca").cloned()),
+        Some(("verify_log", matches)) => Task::VerifyLog(VerifyArgs {
+            files: paths(matches, "files"),
+            anchors: paths(matches, "anchors"),
+            format: format(matches),
+        }),
         _ => Task::Run,
     };
     Args {
@@ -134,6 +150,11 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
         lang,
         task,
     }
+}
+
+fn paths(matches: &ArgMatches, id: &str) -> Vec<PathBuf> {
+    let paths = matches.get_many::<PathBuf>(id);
+    paths.into_iter().flatten().cloned().collect()
 }
 
 fn format(matches: &ArgMatches) -> Format {
@@ -176,13 +197,13 @@ fn complaint(error: &clap::Error) -> Text {
             "「{value}」は {argument} の値になりません",
             "{value} is no value of {argument}"
         ),
+        ErrorKind::MissingRequiredArgument => {
+            text!("{argument} を指定してください", "{argument} is missing")
+        }
         ErrorKind::ArgumentConflict => text!(
             "{argument} は一度だけ指定できます",
             "{argument} can be given only once"
         ),
-        ErrorKind::MissingRequiredArgument => {
-            text!("{argument} がありません", "{argument} is missing")
-        }
         _ => text!("引数を解釈できません", "the arguments cannot be understood"),
     }
 }
@@ -274,6 +295,7 @@ mod tests {
                 "check",
                 "diagnose",
                 "reset_crl",
+                "verify_log",
             ] {
                 assert!(help.contains(word), "{word} in {help}");
             }
@@ -300,6 +322,7 @@ mod tests {
                 "check --format xml",
                 "xml is no value of --format <table|json|csv>",
             ),
+            ("verify_log", "<FILE>... is missing"),
             ("--lang ja --frob", "「--frob」という引数はありません"),
             ("--frob --lang=ja", "「--frob」という引数はありません"),
         ];

@@ -29,6 +29,7 @@ use crate::denial::deny;
 use crate::examination::Examination;
 use crate::forward::Forwarder;
 use crate::live::Live;
+use crate::negotiated::Negotiated;
 use crate::session::{Office, Session};
 use crate::shutdown::Phase;
 use crate::stream::{Lent, Stream, drain_and_drop, lend};
@@ -157,8 +158,10 @@ impl Front {
             Some(H2) => Version::Two,
             _ => Version::One,
         };
+        let negotiated = Negotiated::of(tls.get_ref().1);
         let office = self.office.clone();
-        let session = Session::shown(office, self.forwarder.clone(), address, examination, live);
+        let forwarder = self.forwarder.clone();
+        let session = Session::shown(office, forwarder, address, examination, live, negotiated);
         Arrived::Served(Stream::Tls(Box::new(tls)), version, session)
     }
 

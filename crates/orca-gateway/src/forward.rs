@@ -19,6 +19,7 @@ use crate::connector::Connector;
 use crate::headers::{self, ClientFields, Scheme};
 use crate::identity::ClientIdentity;
 use crate::log::EventLog;
+use crate::negotiated::Negotiated;
 use crate::slots::Slots;
 use crate::upgrade;
 use crate::upstream::trouble::Trouble;
@@ -41,10 +42,11 @@ impl Client {
     pub(crate) fn verified(
         address: IpAddr,
         identity: &ClientIdentity,
+        tls: Option<Negotiated>,
         closing: CancellationToken,
     ) -> Self {
         Self {
-            peer: Arc::new(Peer::new(address, Some(identity.certificate()))),
+            peer: Arc::new(Peer::new(address, Some(identity.certificate())).over(tls)),
             fields: ClientFields::new(address, Scheme::Https, Some(identity)),
             closing,
         }

@@ -155,6 +155,29 @@ impl Cause {
         }
     }
 
+    /// Whether the client has no valid certificate: anybody on the network can cause these.
+    pub(crate) fn is_of_stranger(self) -> bool {
+        match self {
+            Self::BadSignature
+            | Self::BrokenRequest
+            | Self::CrlUnusable
+            | Self::Expired
+            | Self::Malformed
+            | Self::NoCertificate
+            | Self::NotYetValid
+            | Self::PlainHttp
+            | Self::Revoked
+            | Self::UnknownCa
+            | Self::WrongUsage => true,
+            Self::CrossSite
+            | Self::NotForwarded
+            | Self::OutsideHours
+            | Self::UpstreamBusy
+            | Self::UpstreamDown
+            | Self::WrongOperator => false,
+        }
+    }
+
     /// The number people say on the telephone; causes that never have a page have none.
     pub(crate) fn number(self) -> Option<&'static str> {
         match self {

@@ -1,19 +1,24 @@
 //! A file of whole lines, written by a thread of its own.
 //!
 //! Nobody waits for the disk: lines are gathered in memory up to a limit and written in batches; what
-//! does not fit, or cannot be written, is dropped and counted.
+//! does not fit, or cannot be written, is dropped and counted. As soon as writing works again, a line
+//! of its own tells how many are missing. Where the lines are chained, they get their link here.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+mod output;
+
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use orca_messages::{Localize, Text, text};
 
+use crate::chain::{Chain, Head};
+use crate::clock::Clock;
 use crate::config::LogTarget;
+use output::{Broken, Output};
 
 /// Octets of lines that may wait for the disk.
 const LIMIT: usize = 4 << 20;
@@ -21,6 +26,8 @@ const LIMIT: usize = 4 << 20;
 const LINGER: Duration = Duration::from_millis(25);
 /// How long [`LineWriter::flush`] waits for a disk that hangs.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
+/// How soon it is tried again to tell of lost lines where no new ones come.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +58,25 @@ impl Localize for LogError {
     }
 }
 
+/// Lines that are missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Loss {
+    pub(crate) lines: u64,
+    /// When the first and the last of them were lost.
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+/// How a log tells of lost lines, without the line feed.
+pub(crate) type TellLoss = Box<dyn Fn(&Loss) -> Vec<u8> + Send>;
+
 /// Takes lines; clones write to the same file.
 #[derive(Clone)]
 pub(crate) struct LineWriter(Arc<Shared>);
 
 struct Shared {
     target: LogTarget,
+    clock: Clock,
     dropped: AtomicU64,
     state: Mutex<State>,
     /// Tells the writer that there is work.
@@ -75,7 +95,12 @@ struct State {
     asleep: bool,
     /// Somebody waits: no gathering.
     urgent: bool,
-    replacement: Option<Sink>,
+    replacement: Option<Output>,
+    /// What the file does not tell yet.
+    loss: Option<Loss>,
+    head: Option<Head>,
+    /// Why the last batch could not be written.
+    trouble: Option<Arc<LogError>>,
 }
 
 #[derive(Default)]
@@ -84,9 +109,11 @@ struct Batch {
     lines: u64,
 }
 
-enum Sink {
-    Stdout,
-    File(File),
+/// What the writer does next.
+struct Work {
+    batch: Batch,
+    replacement: Option<Output>,
+    loss: Option<Loss>,
 }
 
 impl LineWriter {
@@ -95,10 +122,20 @@ impl LineWriter {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub(crate) fn open(target: &LogTarget) -> Result<Self, LogError> {
-        let sink = open(target)?;
+    pub(crate) fn open(
+        target: &LogTarget,
+        clock: Clock,
+        tell: TellLoss,
+        chain: Option<Chain>,
+    ) -> Result<Self, LogError> {
+        let failed = |source| LogError {
+            path: PathBuf::from(target.to_string()),
+            source,
+        };
+        let output = Output::open(target).map_err(failed)?;
         let shared = Arc::new(Shared {
             target: target.clone(),
+            clock,
             dropped: AtomicU64::new(0),
             state: Mutex::default(),
             work: Condvar::new(),
@@ -107,11 +144,8 @@ impl LineWriter {
         let for_thread = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || for_thread.write_lines(sink))
-            .map_err(|source| LogError {
-                path: PathBuf::from(target.to_string()),
-                source,
-            })?;
+            .spawn(move || for_thread.write_lines(output, &tell, chain))
+            .map_err(failed)?;
         Ok(Self(shared))
     }
 
@@ -119,7 +153,7 @@ impl LineWriter {
     pub(crate) fn line(&self, line: &[u8]) {
         let mut state = self.0.lock();
         if state.waiting.octets.len() + line.len() >= LIMIT {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            self.0.lose(&mut state, 1);
             return;
         }
         state.waiting.octets.extend_from_slice(line);
@@ -136,9 +170,12 @@ impl LineWriter {
     /// # Errors
     /// It cannot be opened; the old file stays in use.
     pub(crate) fn reopen(&self) -> Result<(), LogError> {
-        let sink = open(&self.0.target)?;
+        let output = Output::open(&self.0.target).map_err(|source| LogError {
+            path: PathBuf::from(self.0.target.to_string()),
+            source,
+        })?;
         let mut state = self.0.lock();
-        state.replacement = Some(sink);
+        state.replacement = Some(output);
         state.urgent = true;
         self.0.work.notify_one();
         Ok(())
@@ -165,6 +202,16 @@ impl LineWriter {
     pub(crate) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
+
+    /// Why the last attempt to write has failed, if it has.
+    pub(crate) fn trouble(&self) -> Option<Arc<LogError>> {
+        self.0.lock().trouble.clone()
+    }
+
+    /// How far the chain in the file has come; `None` before its first line, or without a chain.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.0.lock().head
+    }
 }
 
 impl Shared {
@@ -172,18 +219,52 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_lines(&self, mut sink: Sink) {
-        let mut torn = false;
+    fn lose(&self, state: &mut State, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+        let now = self.clock.now();
+        let loss = state.loss.get_or_insert(Loss {
+            lines: 0,
+            from: now,
+            to: now,
+        });
+        loss.lines += lines;
+        loss.to = now;
+    }
+
+    fn write_lines(&self, mut output: Output, tell: &TellLoss, mut chain: Option<Chain>) {
         loop {
-            let (batch, replacement) = self.next_work();
+            let Work {
+                batch,
+                replacement,
+                loss,
+            } = self.next_work();
             if let Some(new) = replacement {
-                sink = new;
-                torn = false;
+                output = new;
             }
-            if sink.write(&batch.octets, &mut torn).is_err() {
-                self.dropped.fetch_add(batch.lines, Ordering::Relaxed);
+            let told = loss.map_or(Ok(()), |loss| {
+                let mut line = tell(&loss);
+                line.push(b'\n');
+                write(&mut output, &mut chain, &line, 1).map_err(|unwritten| unwritten.source)
+            });
+            if let (Err(_), Some(untold)) = (&told, loss) {
+                let mut state = self.lock();
+                state.loss = Some(joined(untold, state.loss));
             }
+            // Where even that one line does not fit, the rest would only leave gaps between.
+            let written = match told {
+                Ok(()) => write(&mut output, &mut chain, &batch.octets, batch.lines),
+                Err(source) => Err(Unwritten { written: 0, source }),
+            };
             let mut state = self.lock();
+            state.trouble = match written {
+                Ok(()) => None,
+                Err(Unwritten { written, source }) => {
+                    self.lose(&mut state, batch.lines.saturating_sub(written));
+                    let path = PathBuf::from(self.target.to_string());
+                    Some(Arc::new(LogError { path, source }))
+                }
+            };
+            state.head = chain.as_ref().and_then(Chain::head);
             state.settled += batch.lines;
             self.done.notify_all();
             if !state.urgent {
@@ -192,81 +273,111 @@ impl Shared {
         }
     }
 
-    fn next_work(&self) -> (Batch, Option<Sink>) {
+    fn next_work(&self) -> Work {
         let mut state = self.lock();
+        let mut rested = false;
         while state.waiting.lines == 0 && state.replacement.is_none() {
+            if rested && state.loss.is_some() {
+                break;
+            }
             state.asleep = true;
             state.urgent = false;
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = match state.loss {
+                None => self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(_) => {
+                    let waited = self.work.wait_timeout(state, RETRY);
+                    let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    rested = timeout.timed_out();
+                    state
+                }
+            };
         }
         state.asleep = false;
         state.urgent = false;
-        (std::mem::take(&mut state.waiting), state.replacement.take())
+        Work {
+            batch: std::mem::take(&mut state.waiting),
+            replacement: state.replacement.take(),
+            loss: state.loss.take(),
+        }
     }
 }
 
-impl Sink {
-    /// Writes a batch; `torn` remembers that the last one broke off in the middle of a line.
-    fn write(&mut self, octets: &[u8], torn: &mut bool) -> io::Result<()> {
-        if octets.is_empty() {
-            return Ok(());
-        }
-        if *torn {
-            self.write_all(b"\n")?;
-        }
-        let written = self.write_all(octets);
-        *torn = written.is_err();
-        written
+fn joined(earlier: Loss, later: Option<Loss>) -> Loss {
+    match later {
+        None => earlier,
+        Some(later) => Loss {
+            lines: earlier.lines + later.lines,
+            from: earlier.from,
+            to: later.to,
+        },
     }
+}
 
-    fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(octets)?;
-                stdout.flush()
+/// Lines that were not all written.
+struct Unwritten {
+    /// How many stand in the file.
+    written: u64,
+    source: io::Error,
+}
+
+/// Writes lines, with their links where there is a chain.
+fn write(
+    output: &mut Output,
+    chain: &mut Option<Chain>,
+    lines: &[u8],
+    count: u64,
+) -> Result<(), Unwritten> {
+    if count == 0 {
+        return Ok(());
+    }
+    let Some(present) = chain else {
+        return output.write(lines).map_err(|broken| Unwritten {
+            written: count_lines(&lines[..broken.written]),
+            source: broken.source,
+        });
+    };
+    let mut linked = Vec::with_capacity(lines.len() + lines.len() / 2);
+    let mut next = present.clone();
+    let mut stages = Vec::new();
+    for line in lines.split_inclusive(|octet| *octet == b'\n') {
+        next.append(&line[..line.len() - 1], &mut linked);
+        stages.push(next.head());
+    }
+    match output.write(&linked) {
+        Ok(()) => {
+            *present = next;
+            Ok(())
+        }
+        Err(Broken { written, source }) => {
+            let whole = count_lines(&linked[..written]);
+            let last = usize::try_from(whole).unwrap_or(usize::MAX).checked_sub(1);
+            if let Some(Some(head)) = last.and_then(|last| stages.get(last)) {
+                present.set_head(*head);
             }
-            Self::File(file) => file.write_all(octets),
+            let written = whole;
+            Err(Unwritten { written, source })
         }
     }
 }
 
-fn open(target: &LogTarget) -> Result<Sink, LogError> {
-    match target {
-        LogTarget::Stdout => Ok(Sink::Stdout),
-        LogTarget::File(path) => open_file(path).map(Sink::File).map_err(|source| LogError {
-            path: path.clone(),
-            source,
-        }),
-    }
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(folder)?;
-    }
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o640);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            // The mode of a new file does not depend on the umask.
-            file.set_permissions(Permissions::from_mode(0o640))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        Err(error) => Err(error),
-    }
+fn count_lines(octets: &[u8]) -> u64 {
+    let feeds = octets.iter().filter(|octet| **octet == b'\n');
+    u64::try_from(feeds.count()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    fn opened(target: &LogTarget) -> Result<LineWriter, LogError> {
+        let tell = Box::new(|loss: &Loss| format!("{} lines are missing", loss.lines).into_bytes());
+        LineWriter::open(target, Clock::stopped(), tell, None)
+    }
 
     fn in_folder() -> (tempfile::TempDir, PathBuf, LogTarget) {
         let folder = tempfile::tempdir().unwrap();
@@ -282,7 +393,7 @@ mod tests {
     #[test]
     fn lines_arrive_in_order_in_a_file_that_is_made() {
         let (_folder, path, target) = in_folder();
-        let writer = LineWriter::open(&target).unwrap();
+        let writer = opened(&target).unwrap();
         for number in 0..1000 {
             writer.line(format!("line {number}").as_bytes());
         }
@@ -298,7 +409,7 @@ mod tests {
     #[test]
     fn a_moved_file_is_made_again_on_reopen() {
         let (_folder, path, target) = in_folder();
-        let writer = LineWriter::open(&target).unwrap();
+        let writer = opened(&target).unwrap();
         writer.line(b"before");
         writer.flush();
         let moved = path.with_extension("1");
@@ -312,16 +423,37 @@ mod tests {
 
     #[test]
     fn a_full_disk_drops_lines_and_counts_them() {
-        let writer = LineWriter::open(&LogTarget::File("/dev/full".into())).unwrap();
+        let writer = opened(&LogTarget::File("/dev/full".into())).unwrap();
         writer.line(b"lost");
         writer.flush();
         assert_eq!(writer.dropped(), 1);
+        assert!(writer.trouble().is_some());
+    }
+
+    #[test]
+    fn a_gap_is_told_by_a_line_of_its_own_when_writing_works_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("log");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let writer = opened(&LogTarget::File(link.clone())).unwrap();
+        for number in 0..3 {
+            writer.line(format!("lost {number}").as_bytes());
+            writer.flush();
+        }
+        std::fs::remove_file(&link).unwrap();
+        writer.reopen().unwrap();
+        writer.line(b"after");
+        writer.flush();
+        let text = std::fs::read_to_string(&link).unwrap();
+        assert_eq!(text, "3 lines are missing\nafter\n");
+        assert_eq!(writer.dropped(), 3);
+        assert!(writer.trouble().is_none());
     }
 
     #[test]
     fn lines_beyond_the_limit_are_dropped_at_once() {
         let (_folder, _path, target) = in_folder();
-        let writer = LineWriter::open(&target).unwrap();
+        let writer = opened(&target).unwrap();
         writer.line(&vec![b'x'; LIMIT]);
         assert_eq!(writer.dropped(), 1);
     }
@@ -329,6 +461,6 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_an_error() {
         let target = LogTarget::File("/dev/null/x/gateway.log".into());
-        assert!(LineWriter::open(&target).is_err());
+        assert!(opened(&target).is_err());
     }
 }

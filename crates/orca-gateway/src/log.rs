@@ -1,12 +1,13 @@
 //! The event log: start-up lines and what happens afterwards, each line with the local time.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orca_messages::render::one_line;
-use orca_messages::{Finding, Lang, Localize, Text};
+use orca_messages::{Finding, Lang, Localize, Text, text};
 
 use crate::clock::Clock;
 use crate::config::LogTarget;
-use crate::line_writer::{LineWriter, LogError};
+use crate::line_writer::{LineWriter, LogError, Loss};
 
 /// Takes events of any thread and never makes them wait.
 #[derive(Clone)]
@@ -28,8 +29,12 @@ impl EventLog {
         zone: TimeZone,
         lang: Lang,
     ) -> Result<Self, LogError> {
+        let tell = {
+            let zone = zone.clone();
+            Box::new(move |loss: &Loss| lost(loss, &zone, lang).into_bytes())
+        };
         Ok(Self {
-            lines: LineWriter::open(target)?,
+            lines: LineWriter::open(target, clock, tell, None)?,
             clock,
             zone,
             lang,
@@ -38,8 +43,7 @@ impl EventLog {
 
     /// Writes one line as it is; control characters are made visible.
     pub(crate) fn line(&self, text: &str) {
-        let local = self.zone.to_datetime(self.clock.now());
-        let line = format!("{} {}", local.strftime("%Y/%m/%d %H:%M:%S"), one_line(text));
+        let line = dated(self.clock.now(), &self.zone, text);
         self.lines.line(line.as_bytes());
     }
 
@@ -94,4 +98,27 @@ impl EventLog {
     pub(crate) fn dropped(&self) -> u64 {
         self.lines.dropped()
     }
+}
+
+fn dated(at: Timestamp, zone: &TimeZone, text: &str) -> String {
+    let local = zone.to_datetime(at);
+    format!("{} {}", local.strftime("%Y/%m/%d %H:%M:%S"), one_line(text))
+}
+
+fn lost(loss: &Loss, zone: &TimeZone, lang: Lang) -> String {
+    let time = |at| {
+        zone.to_datetime(at)
+            .strftime("%Y/%m/%d %H:%M:%S")
+            .to_string()
+    };
+    let (lines, from, to) = (loss.lines, time(loss.from), time(loss.to));
+    let what = text!(
+        "{from} から {to} までのログ{lines}行を書き込めませんでした。",
+        "{lines} lines of this log between {from} and {to} could not be written",
+    );
+    dated(
+        loss.to,
+        zone,
+        &format!("{} [log-lines-lost]", what.get(lang)),
+    )
 }

@@ -6,8 +6,10 @@ mod args;
 mod basic;
 mod body;
 mod certificate_list;
+mod chain;
 mod check;
 mod choices;
+mod clerk;
 mod clock;
 mod config;
 mod config_error;
@@ -36,6 +38,7 @@ mod listener;
 mod live;
 mod log;
 mod meters;
+mod negotiated;
 mod news;
 mod observe_report;
 mod operators;
@@ -54,11 +57,13 @@ mod standing;
 mod startup_log;
 mod status;
 mod stream;
+mod syslog;
 mod takeover;
 mod tls;
 mod trust;
 mod upgrade;
 mod upstream;
+mod verify_log;
 mod windows;
 
 use std::ffi::OsString;
@@ -69,7 +74,7 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use orca_messages::{Lang, Localize, render};
 
-use args::{Args, Format, Stop, Task};
+use args::{Args, Format, Stop, Task, VerifyArgs};
 use clock::Clock;
 use observe_report::{Order, Report};
 
@@ -89,6 +94,7 @@ fn act(args: Args) -> ExitCode {
         Task::ObserveReport(report) => return observe_report(report, args.lang),
         Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
         Task::Run => {}
+        Task::VerifyLog(verify) => return verify_log(verify, args.lang),
     }
     let reading = match config::read(&path) {
         Ok(reading) => reading,
@@ -139,6 +145,26 @@ fn reset_crl(path: &Path, word: Option<&str>, lang: Lang) -> ExitCode {
             print(&(lines.collect::<Vec<_>>().join("\n") + "\n"))
         }
         Err(troubles) => complain(&troubles, lang),
+    }
+}
+
+fn verify_log(verify: &VerifyArgs, lang: Lang) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let VerifyArgs {
+        files,
+        anchors,
+        format,
+    } = verify;
+    let good = verify_log::run(files, anchors, *format, lang, &mut out);
+    finish(good.map_err(|error| Box::new(error) as _), lang)
+}
+
+/// Exit code of a command that tells whether all is well.
+fn finish(good: Result<bool, Box<dyn Localize>>, lang: Lang) -> ExitCode {
+    match good {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => complain(&[error], lang),
     }
 }
 

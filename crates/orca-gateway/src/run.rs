@@ -14,6 +14,7 @@ use tokio::task;
 
 use crate::access_log::AccessLog;
 use crate::admission::{self, REMINDER};
+use crate::clerk::{Clerk, Desk};
 use crate::clock::Clock;
 use crate::config::{Config, HttpsFiles, Mode, Reading};
 use crate::connection::Front;
@@ -37,6 +38,7 @@ use crate::shutdown::{Phase, Signals};
 use crate::slots::Slots;
 use crate::startup_log;
 use crate::status::{self, Sources};
+use crate::syslog::Syslog;
 use crate::takeover::{Bound, InheritError, Inherited};
 
 type StatusTask = task::JoinHandle<io::Result<Infallible>>;
@@ -103,7 +105,7 @@ impl Gateway {
                 .collect::<Troubles>()
         })?;
         let meters = Arc::new(Meters::default());
-        let access_log = AccessLog::open(&config.access_log, zone.clone());
+        let access_log = AccessLog::open(&config.access_log, clock, zone.clone());
         let access_log = access_log.map_err(|error| told(log, error))?;
         let loaded = match &config.mode {
             Mode::Http => {
@@ -176,6 +178,7 @@ impl Gateway {
         // The workers' own copies tell when the last of them has finished.
         drop(phases);
         let office = Arc::clone(&self.office);
+        let clerk = Clerk::start(desk(&office))?;
         let doors = self.open_doors();
         office.meters.set_listening(true);
         let status = self.spawn_status(&runtime, local, health);
@@ -195,7 +198,7 @@ impl Gateway {
         };
         let reload = || {
             manager.reloading();
-            let (local, done) = (local.clone(), reload(&office, &feeding));
+            let (local, done) = (local.clone(), reload(&office, &clerk, &feeding));
             runtime.spawn(async move {
                 drop(done.await);
                 manager.ready(&local);
@@ -208,7 +211,7 @@ impl Gateway {
             join(worker)?;
         }
         feeding.end()?;
-        office.access_log.flush();
+        clerk.finish()?;
         office.log.finding(&stopped());
         Ok(())
     }
@@ -332,9 +335,19 @@ fn trust(
         .map_err(|error| told(log, error))
 }
 
+fn desk(office: &Office) -> Desk {
+    Desk::new(
+        office.access_log.clone(),
+        office.clock,
+        office.log.clone(),
+        Syslog::new(TimeZone::system()),
+    )
+}
+
 /// SIGHUP: logs by their names again (logrotate), then everything else. What is given back is over
 /// when all is read.
-fn reload(office: &Office, feeding: &Feeding) -> oneshot::Receiver<Infallible> {
+fn reload(office: &Office, clerk: &Clerk, feeding: &Feeding) -> oneshot::Receiver<Infallible> {
+    clerk.before_rotation();
     for reopened in [office.log.reopen(), office.access_log.reopen()] {
         if let Err(error) = reopened {
             office.log.trouble(&error);

@@ -32,6 +32,7 @@ use crate::limits::Limits;
 use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::Meters;
+use crate::negotiated::Negotiated;
 use crate::news::News;
 use crate::operators::WrongOperator;
 use crate::origin::{AllowedOrigins, Foreign};
@@ -196,9 +197,11 @@ impl Session {
         address: IpAddr,
         examination: Arc<Examination>,
         live: Live,
+        tls: Option<Negotiated>,
     ) -> Arc<Self> {
         let certificate = examination.presented().map(Presented::certificate);
-        let peer = Arc::new(Peer::new(address, certificate.map(AsRef::as_ref)));
+        let peer = Peer::new(address, certificate.map(AsRef::as_ref));
+        let peer = Arc::new(peer.over(tls));
         Arc::new(Self {
             peer,
             who: Who::Shown(Box::new(Standing::new(examination, address, live))),

@@ -76,9 +76,12 @@ impl Standing {
         self.judge(&mut present, now);
         let client = match (&present.client, &present.verdict) {
             (Some(client), _) => Arc::clone(client),
-            (None, Ok(identity)) => {
-                Arc::new(Client::verified(self.address, identity, closing.clone()))
-            }
+            (None, Ok(identity)) => Arc::new(Client::verified(
+                self.address,
+                identity,
+                peer.tls(),
+                closing.clone(),
+            )),
             (None, Err(_)) => Arc::new(Client::unverified(
                 Arc::clone(peer),
                 Scheme::Https,

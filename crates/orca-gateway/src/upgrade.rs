@@ -61,7 +61,9 @@ pub(crate) async fn tunnel(
         let (mut client, mut application) = (TokioIo::new(client), TokioIo::new(application));
         copy_bidirectional(&mut client, &mut application).await.ok()
     };
-    closing.run_until_cancelled(copied).await;
+    if let Some(Some((_, sent))) = closing.run_until_cancelled(copied).await {
+        end.sent(sent);
+    }
     drop(end);
 }
 

@@ -114,6 +114,41 @@ pub(super) fn definition(lang: Lang) -> Command {
         .subcommand(
             subcommand("diagnose", text!("問題を調べる", "look for what is wrong")).arg(format()),
         )
+        .subcommand(
+            subcommand(
+                "verify_log",
+                text!(
+                    "アクセスログに変更、削除、挿入がないか確認する(異常があれば終了コード1)",
+                    "tell whether access logs were changed, cut or added to; exit 1 if so"
+                ),
+            )
+            .args(verify_args(lang))
+            .arg(format()),
+        )
+}
+
+fn verify_args(lang: Lang) -> [Arg; 2] {
+    let say = |text: Text| text.get(lang).to_owned();
+    [
+        Arg::new("files")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .num_args(1..)
+            .required(true)
+            .help(say(text!(
+                "アクセスログ(世代のファイルを任意の順で。gzipも可)",
+                "access logs, rotated ones in any order, gzip too"
+            ))),
+        Arg::new("anchors")
+            .long("anchors")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append)
+            .help(say(text!(
+                "記録点のあるログ(起動ログ、またはジャーナルの出力)",
+                "a text that tells the heads: event log or exported journal"
+            ))),
+    ]
 }
 
 fn global_args(lang: Lang) -> [Arg; 3] {

@@ -351,7 +351,7 @@ impl Sources {
             health: Arc::default(),
             live: None,
             log: EventLog::open(&target("events"), clock, TimeZone::UTC, lang).unwrap(),
-            access_log: AccessLog::open(&target("access"), TimeZone::UTC).unwrap(),
+            access_log: AccessLog::open(&target("access"), clock, TimeZone::UTC).unwrap(),
         };
         (folder, sources)
     }

@@ -90,7 +90,7 @@ impl House {
         let log = |name: &str| LogTarget::File(folder.path().join(name));
         let clock = Clock::system();
         let events = EventLog::open(&log("events"), clock, TimeZone::UTC, Lang::En).unwrap();
-        let access_log = AccessLog::open(&log("access"), TimeZone::UTC).unwrap();
+        let access_log = AccessLog::open(&log("access"), clock, TimeZone::UTC).unwrap();
         let meters = Arc::new(Meters::default());
         let Mode::Https(files) = &config.mode else {
             panic!("no files");

@@ -15,3 +15,10 @@ mod raw_http2;
 mod refusals;
 mod revocation;
 mod websocket;
+
+/// Writes a file of a test, not atomically: nobody watches it.
+pub(crate) fn write(path: &std::path::Path, content: impl AsRef<[u8]>) {
+    std::fs::File::create(path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, content.as_ref()))
+        .unwrap();
+}

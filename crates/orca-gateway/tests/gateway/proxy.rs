@@ -66,7 +66,7 @@ impl Proxy {
         let log = |name: &str| LogTarget::File(folder.path().join(name));
         let events =
             EventLog::open(&log("events"), Clock::system(), TimeZone::UTC, Lang::En).unwrap();
-        let access_log = AccessLog::open(&log("access"), TimeZone::UTC).unwrap();
+        let access_log = AccessLog::open(&log("access"), Clock::system(), TimeZone::UTC).unwrap();
         let conf = format!("GATEWAY_UPSTREAM=http://{upstream}");
         let config = crate::config::interpret(&PathBuf::from("x.conf"), &conf).config;
         let connector = Connector::new(&config.unwrap().upstream, None).unwrap();
