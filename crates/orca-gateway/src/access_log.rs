@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{self, HeaderMap};
 use http::{Method, Response, StatusCode, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -36,6 +37,7 @@ use throttle::{LeftOut, Throttle};
 const MOST_OF_NAME: usize = 512;
 const MOST_OF_OPERATOR: usize = 64;
 const MOST_OF_PATH: usize = 4096;
+const MOST_OF_USER_AGENT: usize = 256;
 
 /// Who sent something, as the log shows it: made once for a connection.
 #[derive(Debug, Serialize)]
@@ -92,6 +94,7 @@ pub(crate) struct Entry {
     peer: Arc<Peer>,
     request: Option<(Method, String)>,
     operator: Option<String>,
+    user_agent: Option<String>,
     status: Option<u16>,
     bytes: Option<u64>,
     cause: Option<Cause>,
@@ -117,6 +120,7 @@ impl Entry {
             peer: Arc::clone(peer),
             request: Some((request.method.clone(), path)),
             operator: operator.map(|name| shortened(&name, MOST_OF_OPERATOR)),
+            user_agent: user_agent(&request.headers),
             status: None,
             bytes: None,
             cause,
@@ -152,6 +156,7 @@ impl Entry {
             peer: Arc::clone(peer),
             request: None,
             operator: None,
+            user_agent: None,
             status: None,
             bytes: None,
             cause: Some(cause),
@@ -171,6 +176,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     admitted: Option<&'static str>,
     operator: Option<&'a str>,
+    user_agent: Option<&'a str>,
     bytes: Option<u64>,
     duration_ms: Option<f64>,
     tls: Option<Negotiated>,
@@ -265,6 +271,7 @@ impl AccessLog {
             cause: entry.cause.map(Cause::as_str),
             admitted: entry.admitted.map(Ground::as_str),
             operator: entry.operator.as_deref(),
+            user_agent: entry.user_agent.as_deref(),
             bytes: entry.bytes,
             duration_ms: duration.map(milliseconds),
             tls: entry.peer.tls,
@@ -333,6 +340,13 @@ impl AccessLog {
     pub(crate) fn head(&self) -> Option<Head> {
         self.lines.head()
     }
+}
+
+/// What a program calls itself, as far as it is kept.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let field = headers.get(header::USER_AGENT)?;
+    let text = String::from_utf8_lossy(field.as_bytes());
+    Some(shortened(&text, MOST_OF_USER_AGENT))
 }
 
 fn gap(loss: &Loss, zone: &TimeZone) -> Notice {
@@ -494,7 +508,7 @@ mod tests {
         let start = "{\"time\":\"2023-09-07T12:56:10.100+09:00\",\"client\":{\"address\":\"192.168.1.5\",\
              \"issuer\":null,\"serial\":null,\"subject\":null,\"fingerprint\":null},\
              \"method\":\"GET\",\"path\":\"/api\",\"status\":200,\"cause\":\"upstream-down\",\
-             \"operator\":null,\"bytes\":0,\"duration_ms\":";
+             \"operator\":null,\"user_agent\":null,\"bytes\":0,\"duration_ms\":";
         assert!(line.starts_with(start), "{line}");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert!(line["duration_ms"].as_f64().unwrap() < 60_000.0);

@@ -159,11 +159,14 @@ impl<'a> Scan<'a> {
         };
         let (id, line) = (other.id, other.first.line);
         // Where sockets are handed over, the old gateway finishes while the new one serves.
-        match self.anchors.of(id).and(self.anchors.of(resumed)) {
-            Some(_) => self
+        let anchored = [id, resumed]
+            .iter()
+            .all(|id| self.anchors.of(*id).is_some());
+        match anchored {
+            true => self
                 .report
                 .note(Kind::TwoWriters, self.file, line, Some(id)),
-            None => self
+            false => self
                 .report
                 .fail(Kind::TwoWriters, self.file, line, Some(id)),
         }
