@@ -74,6 +74,8 @@ impl Client {
             causes_are_logged(&gateway, mode)?;
         }
         only_the_good_came_through(&site, &visitors)?;
+        let page = |who: Who| who.refusal().map_or("", |(number, _)| number);
+        table::shows_pages(self.name, &Who::REFUSED.map(page))?;
         table::shows(self.name, |who, version| (self.says)(who, version).to_vec())
     }
 
