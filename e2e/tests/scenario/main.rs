@@ -3,6 +3,7 @@
 mod bad_input;
 mod browser;
 mod crl_delivery;
+mod crl_numbers;
 mod crl_poll;
 mod crowd;
 mod expiry;
