@@ -100,10 +100,7 @@ impl Intake {
         let worth = {
             let _turn = self.looks.acquire().await.map_err(|_| Unwanted::Busy)?;
             let (snapshot, shelf) = (self.snapshot(), Arc::clone(&self.shelf));
-            let look = spawn_blocking(move || {
-                let published = shelf.published(&keys(&snapshot));
-                look(&octets, &snapshot, &published)
-            });
+            let look = spawn_blocking(move || look(&octets, &snapshot, &shelf));
             look.await.map_err(|_| Unwanted::Busy)??
         };
         match worth {
@@ -224,7 +221,7 @@ enum Look {
 }
 
 /// Signature first, then numbers; the entries are not read.
-fn look(octets: &[u8], snapshot: &Snapshot, published: &Published) -> Result<Look, Unwanted> {
+fn look(octets: &[u8], snapshot: &Snapshot, shelf: &Shelf) -> Result<Look, Unwanted> {
     let lists = crl::split(octets).map_err(Unwanted::Crl)?;
     if lists.len() > MOST_LISTS {
         return Err(Unwanted::TooMany);
@@ -233,7 +230,7 @@ fn look(octets: &[u8], snapshot: &Snapshot, published: &Published) -> Result<Loo
     let mut unchanged = false;
     let mut unwanted = Unwanted::Crl(CrlError::Malformed);
     for der in &lists {
-        match look_at(der, snapshot, published) {
+        match look_at(der, snapshot, shelf) {
             Ok(Copy::Another) => worth.extend_from_slice(der),
             Ok(Copy::Same) => unchanged = true,
             Err(reason) => unwanted = reason,
@@ -246,7 +243,7 @@ fn look(octets: &[u8], snapshot: &Snapshot, published: &Published) -> Result<Loo
     }
 }
 
-fn look_at(der: &[u8], snapshot: &Snapshot, published: &Published) -> Result<Copy, Unwanted> {
+fn look_at(der: &[u8], snapshot: &Snapshot, shelf: &Shelf) -> Result<Copy, Unwanted> {
     let list = UnverifiedCrl::from_der(der).map_err(Unwanted::Crl)?;
     let trust = snapshot.trust();
     let authorities = trust.authorities().iter().map(AsRef::as_ref);
@@ -255,13 +252,13 @@ fn look_at(der: &[u8], snapshot: &Snapshot, published: &Published) -> Result<Cop
     let Some(known) = trust.list_number(key) else {
         return Ok(Copy::Another);
     };
-    if number > known {
+    if number > known || shelf.was_reset(key) {
         return Ok(Copy::Another);
     }
     if number < known {
         return Err(Unwanted::Older { number, known });
     }
-    match published.kept(key, der) {
+    match shelf.published(&keys(snapshot)).kept(key, der) {
         Some((kept, Copy::Same)) if kept == known => Ok(Copy::Same),
         Some((kept, Copy::Another)) if kept == known => Err(Unwanted::Twin { number }),
         // In force, but what lies on disk is not it: the keeper may be able to save it now.

@@ -12,7 +12,7 @@ use orca_pki::certificate;
 use orca_pki::crl::{ListNumber, UnverifiedCrl};
 use orca_pki::key::{KeyId, sha256};
 
-use crate::crl_store::copy_path;
+use crate::crl_store::{copy_path, was_reset};
 
 /// One moment's lists. Immutable and shared, however many read it.
 #[derive(Debug, Default)]
@@ -78,6 +78,11 @@ impl Shelf {
             folder,
             shown: Mutex::default(),
         }
+    }
+
+    /// Whether any list of an authority may follow. Reads a file.
+    pub(crate) fn was_reset(&self, authority: KeyId) -> bool {
+        was_reset(&self.folder, authority)
     }
 
     /// The lists of these authorities. Reads files: not for an event loop.

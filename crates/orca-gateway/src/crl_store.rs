@@ -384,6 +384,12 @@ pub(crate) fn copy_path(state: &Path, key: KeyId) -> PathBuf {
     state.join(format!("{key}.crl"))
 }
 
+/// Whether the number of an authority was forgotten on request, so that any list of it may follow.
+pub(crate) fn was_reset(state: &Path, key: KeyId) -> bool {
+    let mark = Mark::read(&mark_path(state, key));
+    mark.is_ok_and(|mark| mark.is_some_and(|mark| mark.number.is_none()))
+}
+
 fn mark_path(state: &Path, key: KeyId) -> PathBuf {
     state.join(format!("{key}.number"))
 }

@@ -321,15 +321,24 @@ impl Session {
         let request = Request::from_parts(parts, incoming);
         let mut response = lists.answer(self.peer.address(), request).await;
         let status = response.status();
-        if !status.is_success() && status != StatusCode::NOT_MODIFIED && !self.is_trusted() {
-            self.end_after(&mut response, version, READING);
-        }
-        pending.on_end(response, None)
+        let cause = if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            None
+        } else {
+            if !self.is_trusted() {
+                self.end_after(&mut response, version, READING);
+            }
+            self.office.meters.refused(Cause::NotForwarded).increment();
+            Some(Cause::NotForwarded)
+        };
+        pending.on_end(response, cause)
     }
 
     fn nothing_here(&self, request: Request<Incoming>, now: Timestamp) -> Response<ResponseBody> {
         let (parts, _) = request.into_parts();
-        self.last(bare(StatusCode::NOT_FOUND), &parts, now, None, READING)
+        let cause = Cause::NotForwarded;
+        self.office.meters.refused(cause).increment();
+        let response = bare(StatusCode::NOT_FOUND);
+        self.last(response, &parts, now, Some(cause), READING)
     }
 
     fn ruling(&self, request: &Request<Incoming>, now: Timestamp) -> Ruling {

@@ -355,3 +355,17 @@ async fn several_authorities_deliver_side_by_side() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn after_a_reset_an_older_list_may_come_by_the_network_too() {
+    let house = House::start("").await;
+    assert_eq!(push(&nobody(&house), &house.ca.crl(5, &[3])).await, 204);
+    let older = house.ca.crl(4, &[3]);
+    assert_eq!(push(&nobody(&house), &older).await, 403);
+    let authority = orca_pki::certificate::Certificate::from_der(&house.ca.der).unwrap();
+    house.put(&format!("state/{}.reset", authority.key_id()), "");
+    house.told("[crl-reset]").await;
+    assert_eq!(push(&nobody(&house), &older).await, 204);
+    let even_older = house.ca.crl(3, &[3]);
+    assert_eq!(push(&nobody(&house), &even_older).await, 403);
+}
