@@ -71,6 +71,8 @@ pub(crate) struct Report {
     lines: u64,
     exempt: u64,
     unreadable: u64,
+    /// Requests that have no line: the log says so itself.
+    missing: u64,
 }
 
 /// An address, and what is wrong with one certificate at it, or without one.
@@ -107,6 +109,16 @@ struct Line<'a> {
     admitted: Option<Cow<'a, str>>,
     #[serde(borrow)]
     user_agent: Option<Cow<'a, str>>,
+    log: Option<Notice>,
+}
+
+/// What the log says about itself.
+#[derive(Deserialize)]
+struct Notice {
+    /// Of a gap.
+    lines: Option<u64>,
+    /// Refusals without a line, by cause.
+    left_out: Option<BTreeMap<String, u64>>,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +180,10 @@ impl Report {
     /// `None` where the line is not the access log's.
     fn add(&mut self, line: &[u8], since: Option<Timestamp>) -> Option<()> {
         let line: Line<'_> = serde_json::from_slice(line).ok()?;
+        if let Some(notice) = &line.log {
+            let left_out = notice.left_out.iter().flat_map(BTreeMap::values);
+            self.missing += notice.lines.unwrap_or(0) + left_out.sum::<u64>();
+        }
         let Some(cause) = line.cause.as_deref().and_then(locks_out) else {
             return Some(());
         };
@@ -229,10 +245,10 @@ impl Report {
         let mut addresses: Vec<IpAddr> = self.rows.keys().map(|key| key.address).collect();
         addresses.dedup();
         let (addresses, lines) = (addresses.len(), self.lines);
-        let (exempt, unreadable) = (self.exempt, self.unreadable);
+        let (exempt, unreadable, missing) = (self.exempt, self.unreadable, self.missing);
         let Text { ja, en } = text!(
-            "{lines}行を集計しました(GATEWAY_EXEMPTの対象{exempt}行、読み取れない行{unreadable}行)。",
-            "{lines} lines read, {exempt} of exempt machines, {unreadable} unreadable."
+            "{lines}行を集計しました(GATEWAY_EXEMPTの対象{exempt}行、読み取れない行{unreadable}行、記録されなかった要求{missing}件)。",
+            "{lines} lines read, {exempt} of exempt machines, {unreadable} unreadable; {missing} requests have no line."
         );
         if addresses == 0 {
             return Finding::ok(
@@ -500,6 +516,8 @@ mod tests {
             ",\"admitted\":\"exempt\"",
         );
         newer += &line("2026-11-24T09:00:04+09:00", "10.0.0.4", "upstream-down", "");
+        newer += "{\"time\":\"2026-11-24T09:00:05+09:00\",\"client\":{},\"cause\":null,\"log\":{\"event\":\"gap\",\"lines\":4}}\n";
+        newer += "{\"time\":\"2026-11-24T09:00:05+09:00\",\"client\":{},\"log\":{\"left_out\":{\"expired\":2,\"revoked\":1}}}\n";
         newer += "{\"chain\":1}\nnonsense\n\n{\"time\":";
         let older = line(
             "2026-11-23T09:00:00+09:00",
@@ -518,7 +536,8 @@ mod tests {
                 "10.0.0.2 plain-http 1 2026-11-24T00:00:01Z 2026-11-24T00:00:01Z",
             ]
         );
-        assert_eq!((report.lines, report.exempt, report.unreadable), (9, 1, 3));
+        assert_eq!((report.lines, report.exempt, report.unreadable), (11, 1, 3));
+        assert_eq!(report.missing, 7);
         let (rows, _) = reported(&[newer.as_bytes(), &gzip], Some("2026-11-24"));
         assert_eq!(rows.len(), 2);
         assert!(rows[0].contains(" 1 "), "{rows:?}");
