@@ -80,8 +80,8 @@ pub enum ConfigProblem {
     #[error("{0} stands twice")]
     Doubled(String),
     /// No YAML.
-    #[error("{0}")]
-    Syntax(String),
+    #[error("no YAML")]
+    Syntax,
     /// A value of another kind was expected.
     #[error("{key}: {expected} expected")]
     Type {
@@ -157,7 +157,7 @@ impl Localize for ConfigError {
         match self.problem {
             ConfigProblem::Database(_) => "database-not-supported",
             ConfigProblem::Doubled(_) => "config-doubled-key",
-            ConfigProblem::Syntax(_) => "config-syntax",
+            ConfigProblem::Syntax => "config-syntax",
             ConfigProblem::Type { .. } => "config-type",
         }
     }
@@ -173,9 +173,9 @@ impl Localize for ConfigError {
                 "{path} の{line}行目: :{key}: が2回書かれています。",
                 "{path} line {line}: :{key}: stands there a second time"
             ),
-            ConfigProblem::Syntax(detail) => text!(
-                "{path} の{line}行目を読み取れません({detail})。",
-                "{path} line {line} cannot be read ({detail})"
+            ConfigProblem::Syntax => text!(
+                "{path} の{line}行目を読み取れません。引用符や括弧が閉じているか、「:」の後に空白があるか、字下げにタブがないかを確認してください。",
+                "{path} line {line} cannot be read: look for a quote or bracket that is not closed, a missing blank after the colon, a tab as indentation"
             ),
             ConfigProblem::Type { key, expected } => {
                 let Text { ja, en } = expected.text();
@@ -245,11 +245,11 @@ impl Config {
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = MarkedYaml::load_from_str(text).map_err(|scan| {
-            let line = scan.marker().line();
-            error(
-                line,
-                syntax_problem(scan.info(), text.lines().nth(line.saturating_sub(1))),
-            )
+            let seen = scan.marker().line();
+            match doubled_key(scan.info(), text.lines().nth(seen.saturating_sub(1))) {
+                Some(key) => error(seen, ConfigProblem::Doubled(key)),
+                None => error(broken_line(text, seen), ConfigProblem::Syntax),
+            }
         })?;
         let mut config = Self::defaults(place);
         let Some(document) = documents.first() else {
@@ -364,12 +364,21 @@ impl Config {
 }
 
 /// The parser finds a key that stands twice itself; of that a person is told in their own words.
-fn syntax_problem(info: &str, line: Option<&str>) -> ConfigProblem {
-    let key = line.and_then(|line| line.trim_start_matches([' ', ':']).split_once(':'));
-    match key {
-        Some((key, _)) if info.contains("duplicated key") => ConfigProblem::Doubled(key.to_owned()),
-        _ => ConfigProblem::Syntax(info.to_owned()),
-    }
+fn doubled_key(info: &str, line: Option<&str>) -> Option<String> {
+    let (key, _) = line?.trim_start_matches([' ', ':']).split_once(':')?;
+    info.contains("duplicated key").then(|| key.to_owned())
+}
+
+/// The parser notices trouble where the next word begins, often lines below. Entries mostly stand
+/// on one line each: the last one up to there that cannot be read alone is it.
+fn broken_line(text: &str, noticed: usize) -> usize {
+    let broken = |line: &str| MarkedYaml::load_from_str(line.trim_start_matches(' ')).is_err();
+    let lines = text.lines().take(noticed).enumerate();
+    let last = lines.filter(|(_, line)| broken(line)).last();
+    last.map_or_else(
+        || noticed.clamp(1, text.lines().count().max(1)),
+        |(index, _)| index + 1,
+    )
 }
 
 fn default_realm() -> Realm {
@@ -597,6 +606,13 @@ mod tests {
             (2, "config-doubled-key")
         );
         assert_eq!(problem("- a\n- b\n"), (1, "config-type"));
-        assert_eq!(problem(":a: [1, 2\n").1, "config-syntax");
+        for (text, line) in [
+            (":a: [1, 2\n", 1),
+            (":a: 1\n:certs_dir: \"x\n:b: 2\n:c: 3\n", 2),
+            (":a: 1\n\n:crl_publish: [a, b\n:b: 2\n", 3),
+            (":a: 1\n:b: 'x\n", 2),
+        ] {
+            assert_eq!(problem(text), (line, "config-syntax"), "{text:?}");
+        }
     }
 }

@@ -524,6 +524,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_choice_is_answered_with_the_choices() {
+        for (words, choices) in [
+            ("--lang fr", "ja, en"),
+            ("list_cert --format xml", "table, json, csv"),
+            (
+                "list_cert --status odd",
+                "valid, revoked, expired, reserved, all",
+            ),
+        ] {
+            let line = format!("orca-catool {words}");
+            let words_of = line.split_whitespace().map(OsString::from).collect();
+            let told = parse(words_of, Lang::En).1.unwrap_err().message().en;
+            assert!(told.ends_with(choices), "{told}");
+        }
+    }
+
+    #[test]
     fn the_first_name_stands_as_typed_in_the_common_name_alone() {
         for (line, name, hosts) in [
             (

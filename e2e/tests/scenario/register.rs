@@ -506,3 +506,30 @@ fn a_server_is_called_as_it_was_typed() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_name_is_no_formula_in_a_spreadsheet() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    ca.issue("issue_client_cert -c =1+1 --holder @SUM(A1)")?;
+    let csv = ca.done("list_cert --format csv")?;
+    assert!(csv.contains(",'=1+1,"), "{csv}");
+    assert!(csv.contains(",'@SUM(A1),"), "{csv}");
+    assert_eq!(
+        row(&ca, "000002")?["common_name"],
+        "=1+1",
+        "JSON is as it is"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_expired_certificate_is_exported_with_a_warning() -> anyhow::Result<()> {
+    let (_dir, ca) = authority()?;
+    ca.issue("issue_client_cert -c user1 --days 1")?;
+    let export = ca.program(["export_cert", "2"])?;
+    assert!(!export.run()?.stderr.contains("[exported-expired]"));
+    let later = export.at("+3d").run()?;
+    later.success()?;
+    assert!(later.stderr.contains("[exported-expired]"), "{later:?}");
+    Ok(())
+}

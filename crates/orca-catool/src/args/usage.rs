@@ -19,6 +19,12 @@ pub(crate) enum UsageError {
         value: String,
         why: Text,
     },
+    /// A value that is none of those an option takes.
+    Choice {
+        option: String,
+        value: String,
+        choices: String,
+    },
     /// `issue_server_cert` without any host.
     NoHost,
 }
@@ -41,6 +47,14 @@ impl From<&clap::Error> for UsageError {
         let what = context(ContextKind::InvalidArg)
             .or_else(|| context(ContextKind::InvalidSubcommand))
             .unwrap_or_else(|| error.kind().to_string());
+        let choices = context(ContextKind::ValidValue).filter(|choices| !choices.is_empty());
+        if let (Some(value), Some(choices)) = (context(ContextKind::InvalidValue), choices) {
+            return Self::Choice {
+                option: what,
+                value: orca_messages::render::one_line(&value),
+                choices,
+            };
+        }
         Self::Argument {
             kind: error.kind(),
             what,
@@ -51,7 +65,7 @@ impl From<&clap::Error> for UsageError {
 impl Localize for UsageError {
     fn id(&self) -> &'static str {
         match self {
-            Self::Argument { .. } => "usage",
+            Self::Argument { .. } | Self::Choice { .. } => "usage",
             Self::Value { id, .. } => id,
             Self::NoHost => "no-host",
         }
@@ -60,6 +74,14 @@ impl Localize for UsageError {
     fn message(&self) -> Text {
         match self {
             Self::Argument { kind, what } => argument_message(*kind, what),
+            Self::Choice {
+                option,
+                value,
+                choices,
+            } => text!(
+                "{option} に「{value}」は指定できません。{choices} のいずれかを指定してください。",
+                "{option} cannot take {value:?}: expected is one of {choices}"
+            ),
             Self::Value {
                 option,
                 value,

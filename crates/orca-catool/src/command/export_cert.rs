@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 use orca_ca::Authority;
+use orca_ca::authority::Selection;
+use orca_ca::record::Standing;
+use orca_messages::text;
 
 use crate::args::ExportArgs;
 use crate::session::{Failure, Session};
@@ -14,5 +17,22 @@ pub(crate) fn run(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let zip = authority.export(&args.selection, args.p12, absolute(args.output), now)?;
-    print_path(&zip, session)
+    print_path(&zip, session)?;
+    let Selection::Serials(serials) = &args.selection else {
+        return Ok(());
+    };
+    for record in authority.list()? {
+        if serials.contains(&record.serial) && record.standing(now) == Standing::Expired {
+            let serial = &record.serial;
+            session.warn(
+                "exported-expired",
+                text!(
+                    "証明書 {serial} の有効期限は切れています。書き出したファイルでは接続できません。",
+                    "certificate {serial} has expired: nobody gets in with these files"
+                ),
+                text!("新しい証明書を発行してください。", "issue a new certificate"),
+            )?;
+        }
+    }
+    Ok(())
 }

@@ -56,7 +56,8 @@ pub(crate) fn ask(
         session.messages.flush()?;
         let mut answer = String::new();
         let read = session.input.read_line(&mut answer).unwrap_or(0);
-        if !session.input_is_terminal {
+        // An end of input at a terminal (Ctrl-D) moves no cursor.
+        if !session.input_is_terminal || read == 0 {
             writeln!(session.messages)?;
         }
         match answer.trim() {

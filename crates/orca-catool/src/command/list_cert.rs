@@ -170,7 +170,7 @@ fn write_csv(
                 entry.number,
                 entry.subject,
                 entry.issuer,
-                entry.common_name,
+                cell(&entry.common_name),
                 entry.profile.to_owned(),
                 entry.status.to_owned(),
                 optional(&entry.not_before),
@@ -178,14 +178,22 @@ fn write_csv(
                 optional(&entry.revoked_at),
                 entry.reason.unwrap_or_default().to_owned(),
                 san,
-                optional(&entry.holder),
-                optional(&entry.device),
+                cell(&optional(&entry.holder)),
+                cell(&optional(&entry.device)),
                 optional(&entry.fingerprint_sha256),
             ])
             .map_err(failed)?;
     }
     writer.flush()?;
     Ok(())
+}
+
+/// Spreadsheets take text that begins so for a formula; an apostrophe in front makes it text.
+fn cell(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@']) {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    }
 }
 
 /// Columns aligned by width on the screen, Japanese characters counting double.
