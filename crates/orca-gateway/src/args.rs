@@ -9,6 +9,7 @@ use orca_messages::{Lang, Localize, Text, text};
 
 mod definition;
 
+use crate::attach::{Departure, Mode, Run};
 use crate::observe_report::{Order, Since};
 
 /// What was asked for.
@@ -35,6 +36,10 @@ pub(crate) enum Task {
     ObserveReport(Order),
     /// Tell whether access logs are as they were written.
     VerifyLog(VerifyArgs),
+    /// Put the gateway in front of WebORCA.
+    Attach(Option<Mode>, Run),
+    /// Take it away.
+    Detach(Departure, Run),
 }
 
 /// Which files to verify.
@@ -143,6 +148,8 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
             anchors: paths(matches, "anchors"),
             format: format(matches),
         }),
+        Some(("attach", matches)) => Task::Attach(mode(matches), rehearsal(matches)),
+        Some(("detach", matches)) => Task::Detach(departure(matches), rehearsal(matches)),
         _ => Task::Run,
     };
     Args {
@@ -155,6 +162,27 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
 fn paths(matches: &ArgMatches, id: &str) -> Vec<PathBuf> {
     let paths = matches.get_many::<PathBuf>(id);
     paths.into_iter().flatten().cloned().collect()
+}
+
+fn mode(matches: &ArgMatches) -> Option<Mode> {
+    match matches.get_one::<String>("mode")?.as_str() {
+        "port" => Some(Mode::Port),
+        _ => Some(Mode::Redirect),
+    }
+}
+
+fn departure(matches: &ArgMatches) -> Departure {
+    match matches.get_flag("emergency") {
+        true => Departure::Emergency,
+        false => Departure::Complete,
+    }
+}
+
+fn rehearsal(matches: &ArgMatches) -> Run {
+    match matches.get_flag("dry-run") {
+        true => Run::Dry,
+        false => Run::Real,
+    }
 }
 
 fn format(matches: &ArgMatches) -> Format {
@@ -270,6 +298,32 @@ mod tests {
         for (line, word) in [("reset_crl", None), ("reset_crl --ca 1A2B", Some("1A2B"))] {
             let word = word.map(str::to_owned);
             assert_eq!(parsed(line).unwrap().task, Task::ResetCrl(word));
+        }
+    }
+
+    #[test]
+    fn attach_and_detach_take_their_words() {
+        for (line, task) in [
+            ("attach", Task::Attach(None, Run::Real)),
+            (
+                "attach --mode port --dry-run",
+                Task::Attach(Some(Mode::Port), Run::Dry),
+            ),
+            (
+                "attach --mode=redirect",
+                Task::Attach(Some(Mode::Redirect), Run::Real),
+            ),
+            ("detach", Task::Detach(Departure::Complete, Run::Real)),
+            (
+                "detach --emergency",
+                Task::Detach(Departure::Emergency, Run::Real),
+            ),
+            (
+                "detach --dry-run",
+                Task::Detach(Departure::Complete, Run::Dry),
+            ),
+        ] {
+            assert_eq!(parsed(line).unwrap().task, task, "{line}");
         }
     }
 

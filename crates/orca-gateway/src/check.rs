@@ -1,5 +1,6 @@
 //! `orca-gateway check`: what a start would do, and everything that is wrong at once.
 
+mod exposure;
 mod files;
 mod places;
 mod remote;
@@ -193,6 +194,7 @@ fn about_start(config: &Config, clock: Clock) -> Vec<Finding> {
     }
     findings.extend(places::ports(config));
     findings.push(application(config, ca_crt));
+    findings.extend(exposure::findings(config));
     findings.extend(places::log("GATEWAY_ACCESS_LOG", &config.access_log));
     findings
 }

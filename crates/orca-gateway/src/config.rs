@@ -34,7 +34,8 @@ const LOG_FOLDER: &str = "/opt/jma/weborca/log";
 /// The three keys of the original that switch HTTPS on.
 pub(crate) const SERVER_KEYS: [&str; 3] = ["CA_CRT", "SERVER_CRT", "SERVER_PEM"];
 
-const OUR_KEYS: [&str; 27] = [
+/// Every key of ours.
+pub(crate) const OUR_KEYS: [&str; 27] = [
     "CA_CRT",
     "SERVER_CRT",
     "SERVER_PEM",

@@ -3,6 +3,7 @@
 mod access_log;
 mod admission;
 mod args;
+mod attach;
 mod basic;
 mod body;
 mod certificate_list;
@@ -72,7 +73,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
-use orca_messages::{Lang, Localize, render};
+use orca_messages::{Finding, Lang, Localize, render};
 
 use args::{Args, Format, Stop, Task, VerifyArgs};
 use clock::Clock;
@@ -88,13 +89,16 @@ fn main() -> ExitCode {
 }
 
 fn act(args: Args) -> ExitCode {
+    if let Task::Attach(..) | Task::Detach(..) = args.task {
+        return place(&args);
+    }
     let path = args.conf.unwrap_or_else(config::default_path);
     match &args.task {
         Task::Check(format) => return check(&path, *format, args.lang),
         Task::ObserveReport(report) => return observe_report(report, args.lang),
         Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
-        Task::Run => {}
         Task::VerifyLog(verify) => return verify_log(verify, args.lang),
+        Task::Run | Task::Attach(..) | Task::Detach(..) => {}
     }
     let reading = match config::read(&path) {
         Ok(reading) => reading,
@@ -103,6 +107,28 @@ fn act(args: Args) -> ExitCode {
     match run::run(reading, Clock::system()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(troubles) => complain(&troubles, args.lang),
+    }
+}
+
+/// Attaches or detaches; what happens is told as it happens.
+fn place(args: &Args) -> ExitCode {
+    let conf = args
+        .conf
+        .as_deref()
+        .unwrap_or_else(|| Path::new(config::OWN_CONF));
+    let mut tell = |finding: &Finding| {
+        let line = render::finding(finding, args.lang);
+        // A closed pipe is nobody's trouble, and no reason to stop half-way.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    };
+    let outcome = match args.task {
+        Task::Attach(mode, run) => attach::attach(conf, mode, run, Clock::system(), &mut tell),
+        Task::Detach(departure, run) => attach::detach(departure, run, Clock::system(), &mut tell),
+        _ => Ok(()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&[Box::new(error)], args.lang),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task;
 
 use crate::access_log::AccessLog;
 use crate::admission::{self, REMINDER};
+use crate::attach::nag;
 use crate::clerk::{Clerk, Desk};
 use crate::clock::Clock;
 use crate::config::{Config, HttpsFiles, Mode, Reading};
@@ -189,6 +190,7 @@ impl Gateway {
             office.log.finding(door);
         }
         runtime.spawn(admission::remind(office.log.clone(), doors, REMINDER));
+        runtime.spawn(nag::keep_looking(office.log.clone()));
         manager.ready(&local);
         let draining = || {
             manager.stopping();

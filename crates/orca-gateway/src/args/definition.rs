@@ -96,6 +96,7 @@ pub(super) fn definition(lang: Lang) -> Command {
             )
             .arg(format()),
         )
+        .subcommands(placing(lang).map(|command| command.next_help_heading(options)))
         .subcommand(
             subcommand(
                 "reset_crl",
@@ -148,6 +149,59 @@ fn verify_args(lang: Lang) -> [Arg; 2] {
                 "記録点のあるログ(起動ログ、またはジャーナルの出力)",
                 "a text that tells the heads: event log or exported journal"
             ))),
+    ]
+}
+
+/// `attach` and `detach`.
+fn placing(lang: Lang) -> [Command; 2] {
+    let say = |text: Text| text.get(lang).to_owned();
+    let dry_run = || {
+        Arg::new("dry-run")
+            .long("dry-run")
+            .action(ArgAction::SetTrue)
+            .help(say(text!(
+                "変更せずに、変更する内容だけを表示する",
+                "only tell what would be done"
+            )))
+    };
+    let mode = Arg::new("mode")
+        .long("mode")
+        .value_name("redirect|port")
+        .value_parser(PossibleValuesParser::new(["redirect", "port"]))
+        .hide_possible_values(true)
+        .help(say(text!(
+            "redirect(既定): WebORCAはポート8000のまま、外からの接続をorca-gatewayに転送する。port: WebORCAのポートを移し、orca-gatewayがポート8000で待ち受ける",
+            "redirect (default): WebORCA keeps port 8000, what comes from outside is led to the gateway; port: WebORCA moves, the gateway takes port 8000"
+        )));
+    let emergency = Arg::new("emergency")
+        .long("emergency")
+        .action(ArgAction::SetTrue)
+        .help(say(text!(
+            "緊急迂回: 証明書なしで日レセに接続できるようにする。attach で元に戻す",
+            "open the door for now: everybody reaches WebORCA without a certificate, until attach"
+        )));
+    let subcommand = |name: &'static str, about: Text| {
+        Command::new(name)
+            .about(say(about))
+            .help_template(template(lang))
+    };
+    [
+        subcommand(
+            "attach",
+            text!(
+                "動作中のWebORCAの前段に接続する(root)",
+                "stand in front of a WebORCA that runs (root)"
+            ),
+        )
+        .args([mode, dry_run()]),
+        subcommand(
+            "detach",
+            text!(
+                "WebORCAから切り離し、元の状態に戻す(root)",
+                "leave WebORCA as it was before (root)"
+            ),
+        )
+        .args([emergency, dry_run()]),
     ]
 }
 

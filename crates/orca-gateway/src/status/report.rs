@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::access_log::AccessLog;
+use crate::attach::nag;
 use crate::clock::Clock;
 use crate::config::{Config, CrlSource, HttpsFiles, Mode};
 use crate::credentials::EXPIRING_DAYS;
@@ -230,6 +231,7 @@ impl Report {
                 "server-certificate-expiring",
             ),
             (self.client_auth == Some("observe"), "observing"),
+            (nag::open_since().is_some(), "door-open"),
             (crl(CrlState::Missing), "crl-missing"),
             (crl(CrlState::Overdue), "crl-overdue"),
             (crl(CrlState::Expiring), "crl-expiring"),
