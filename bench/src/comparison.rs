@@ -23,6 +23,9 @@ use crate::servers::Server;
 use crate::servers::Setup;
 use crate::statistics::Spread;
 
+/// What still counts as no worse.
+const NO_WORSE: f64 = 1.05;
+
 /// One measurement in figures.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
@@ -153,6 +156,16 @@ impl Row {
         Spread::of(&ratios)
     }
 
+    /// Our median latency to that of the quickest peer.
+    fn patience(&self) -> Option<f64> {
+        let median = |server| Some(self.spread(server, |figures| figures.p50_ms)?.median);
+        let peers = Server::ALL
+            .into_iter()
+            .filter(|server| *server != Server::Orca);
+        let quickest = peers.filter_map(median).min_by(f64::total_cmp)?;
+        Some(median(Server::Orca)? / quickest)
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         match (self.target, self.ratio()) {
             (Some(target), Some(ratio)) => Verdict::of(ratio.median >= target),
@@ -221,7 +234,14 @@ pub(crate) fn cost_table(rows: &[Row]) -> Table {
 pub(crate) fn latency_table(rows: &[Row]) -> Table {
     let mut table = Table::new(
         "Latency p50 / p99 (ms), operations a second, failures",
-        &["", "orca-gateway", "nginx", "haproxy"],
+        &[
+            "",
+            "orca-gateway",
+            "nginx",
+            "haproxy",
+            "p50, ours to the best",
+            "",
+        ],
     );
     for row in rows {
         let cell = |server| {
@@ -232,8 +252,25 @@ pub(crate) fn latency_table(rows: &[Row]) -> Table {
             Some(format!("{p50:.2} / {p99:.2}, {rate:.0} /s, {failures}"))
         };
         let [ours, nginx, haproxy] = Server::ALL.map(|server| cell(server).unwrap_or_else(dash));
-        table.row([row.title.to_owned(), ours, nginx, haproxy]);
+        let relation = row.patience();
+        let verdict = match (row.id.ends_with("-single"), relation) {
+            (true, Some(relation)) => Verdict::of(relation <= NO_WORSE),
+            _ => Verdict::NoTarget,
+        };
+        let relation = relation.map_or_else(dash, |relation| format!("{relation:.2}"));
+        table.row([
+            row.title.to_owned(),
+            ours,
+            nginx,
+            haproxy,
+            relation,
+            verdict.to_string(),
+        ]);
     }
+    table.note(format!(
+        "Target where a client is alone: the median no worse than the best peer's (≤ {NO_WORSE:.2}, \
+         the spread of equals)."
+    ));
     table
 }
 

@@ -28,7 +28,7 @@ use crate::servers::Setup;
 use crate::usage;
 
 /// How long a server may take to notice that a connection rests.
-const REST: Duration = Duration::from_secs(4);
+const REST: Duration = Duration::from_secs(3);
 /// KiB aimed at.
 const TARGET: f64 = 10.0;
 

@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod reaction;
 mod report;
+mod scaling;
 mod servers;
 mod statistics;
 mod usage;
@@ -84,6 +85,8 @@ struct MeasureArguments {
 enum Part {
     /// Handshakes and requests on all servers
     Servers,
+    /// Two workers, and far too many clients
+    Scaling,
     /// Memory of idle connections
     Held,
     /// How soon a revoked client is out
@@ -165,6 +168,9 @@ async fn measure(arguments: MeasureArguments) -> anyhow::Result<()> {
         report.tables.push(costs);
         report.tables.push(comparison::latency_table(&rows));
         report.comparison = rows;
+    }
+    if wanted(Part::Scaling) {
+        report.add(scaling::run(with, &clinic, &mut progress).await?);
     }
     if wanted(Part::Held) {
         report.add(held::run(with, &clinic, &mut progress).await?);
