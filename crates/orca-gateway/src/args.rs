@@ -34,6 +34,8 @@ pub(crate) enum Task {
     Check(Format),
     /// Tell from access logs who would be locked out.
     ObserveReport(Order),
+    /// Tell when each certificate was seen last.
+    LastSeen(Format),
     /// Tell whether access logs are as they were written.
     VerifyLog(VerifyArgs),
     /// Put the gateway in front of WebORCA.
@@ -143,6 +145,7 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
             format: format(matches),
         }),
         Some(("reset_crl", matches)) => Task::ResetCrl(matches.get_one::<String>("ca").cloned()),
+        Some(("last_seen", matches)) => Task::LastSeen(format(matches)),
         Some(("verify_log", matches)) => Task::VerifyLog(VerifyArgs {
             files: paths(matches, "files"),
             anchors: paths(matches, "anchors"),
@@ -349,6 +352,7 @@ mod tests {
                 "check",
                 "diagnose",
                 "reset_crl",
+                "last_seen",
                 "verify_log",
             ] {
                 assert!(help.contains(word), "{word} in {help}");

@@ -8,17 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use orca_messages::{Text, text};
+use orca_messages::{Finding, Text, text};
 
 use crate::access_log::AccessLog;
 use crate::chain::Head;
 use crate::clock::Clock;
+use crate::last_seen::LastSeen;
 use crate::log::EventLog;
 use crate::syslog::Syslog;
 
 const TICK: Duration = Duration::from_secs(1);
 /// How often the head of the access log is told, where there were lines.
 const ANCHOR_PERIOD: Duration = Duration::from_secs(300);
+/// How often the last uses of certificates are written, where there were any.
+const SAVE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Does the work of the clerk in a thread of its own.
 pub(crate) struct Clerk {
@@ -34,6 +37,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) log: EventLog,
     pub(crate) syslog: Syslog,
+    pub(crate) seen: Arc<LastSeen>,
     told: Mutex<Told>,
 }
 
@@ -44,6 +48,9 @@ struct Told {
     /// That the access log cannot be written.
     failing: bool,
     dropped: u64,
+    saved: Option<Instant>,
+    /// That the last uses of certificates cannot be written.
+    unsaved: bool,
 }
 
 impl Clerk {
@@ -77,18 +84,26 @@ impl Clerk {
         self.desk.access_log.finish();
         self.desk.tell_trouble();
         self.desk.tell_head(Instant::now());
+        self.desk.save_seen(Instant::now());
         ended.map_err(|_| io::Error::other("a thread of the gateway has failed"))
     }
 }
 
 impl Desk {
     /// Of logs and the state they are told in.
-    pub(crate) fn new(access_log: AccessLog, clock: Clock, log: EventLog, syslog: Syslog) -> Self {
+    pub(crate) fn new(
+        access_log: AccessLog,
+        clock: Clock,
+        log: EventLog,
+        syslog: Syslog,
+        seen: Arc<LastSeen>,
+    ) -> Self {
         Self {
             access_log,
             clock,
             log,
             syslog,
+            seen,
             told: Mutex::default(),
         }
     }
@@ -105,6 +120,9 @@ impl Desk {
         if self.is_head_due(now) {
             self.tell_head(now);
         }
+        if self.is_save_due(now) {
+            self.save_seen(now);
+        }
     }
 
     /// At once for the first lines of a chain, then every five minutes.
@@ -112,6 +130,21 @@ impl Desk {
         let told = self.told();
         told.at
             .is_none_or(|at| now.saturating_duration_since(at) >= ANCHOR_PERIOD)
+    }
+
+    fn is_save_due(&self, now: Instant) -> bool {
+        let saved = self.told().saved;
+        saved.is_none_or(|at| now.saturating_duration_since(at) >= SAVE_PERIOD)
+    }
+
+    fn save_seen(&self, now: Instant) {
+        let saved = self.seen.save();
+        let mut told = self.told();
+        told.saved = Some(now);
+        let failing = std::mem::replace(&mut told.unsaved, saved.is_err());
+        if let (Err(error), false) = (saved, failing) {
+            self.log.finding(&unsaved(&error));
+        }
     }
 
     fn tell_head(&self, now: Instant) {
@@ -157,6 +190,20 @@ impl Desk {
     }
 }
 
+fn unsaved(error: &io::Error) -> Finding {
+    Finding::warning(
+        "last-seen-not-saved",
+        text!(
+            "証明書の最終使用の記録を GATEWAY_STATE に保存できません({error})。",
+            "when certificates were used last cannot be kept in GATEWAY_STATE: {error}"
+        ),
+        text!(
+            "フォルダの空き容量と権限を確認してください。再起動すると、保存できなかった記録は失われます。",
+            "check free space and mode of the folder; a restart would lose what is not kept"
+        ),
+    )
+}
+
 fn gap(lines: u64) -> Text {
     text!(
         "アクセスログ{lines}行を書き込めませんでした。書き込みは再開しています。",
@@ -183,7 +230,7 @@ mod tests {
             let (clock, zone) = (Clock::stopped(), TimeZone::UTC);
             let log = EventLog::open(&target("events"), clock, zone.clone(), Lang::En).unwrap();
             let access_log = AccessLog::open(&target("access"), clock, zone.clone()).unwrap();
-            let desk = Desk::new(access_log, clock, log, Syslog::new(zone));
+            let desk = Desk::new(access_log, clock, log, Syslog::new(zone), Arc::default());
             Self { desk, folder }
         }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::body::{self, ResponseBody};
 use crate::identity::{Cause, Refusal};
+use crate::last_seen::Past;
 use crate::origin::Foreign;
 
 use negotiation::Content;
@@ -41,10 +42,14 @@ impl Pages {
         &self,
         refusal: &Refusal,
         authorities: &[String],
+        past: Option<Past>,
         asker: &Asker,
         at: Timestamp,
     ) -> Response<ResponseBody> {
-        let texts = texts::of_refusal(refusal, authorities, &self.zone);
+        let mut texts = texts::of_refusal(refusal, authorities, &self.zone);
+        if let Some(past) = past {
+            texts.add_past(past, at, &self.zone);
+        }
         let shown = refusal.certificate.as_deref();
         let page = Page {
             shown: shown.map(|certificate| self.shown(certificate, asker.lang)),

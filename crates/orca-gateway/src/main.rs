@@ -33,6 +33,7 @@ mod feed;
 mod forward;
 mod headers;
 mod identity;
+mod last_seen;
 mod limits;
 mod line_writer;
 mod listener;
@@ -97,6 +98,7 @@ fn act(args: Args) -> ExitCode {
         Task::Check(format) => return check(&path, *format, args.lang),
         Task::ObserveReport(report) => return observe_report(report, args.lang),
         Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
+        Task::LastSeen(format) => return last_seen(&path, *format, args.lang),
         Task::VerifyLog(verify) => return verify_log(verify, args.lang),
         Task::Run | Task::Attach(..) | Task::Detach(..) => {}
     }
@@ -172,6 +174,24 @@ fn reset_crl(path: &Path, word: Option<&str>, lang: Lang) -> ExitCode {
         }
         Err(troubles) => complain(&troubles, lang),
     }
+}
+
+fn last_seen(path: &Path, format: Format, lang: Lang) -> ExitCode {
+    let state = match config::read(path).map(|reading| reading.config) {
+        Ok(Ok(config)) => config.state,
+        Ok(Err(errors)) => {
+            let errors = errors.into_iter().map(|error| Box::new(error) as _);
+            return complain(&errors.collect::<Vec<_>>(), lang);
+        }
+        Err(error) => return complain(&[Box::new(error)], lang),
+    };
+    let zone = TimeZone::system();
+    let mut out = std::io::stdout().lock();
+    let printed = last_seen::print(&state, format, lang, &zone, &mut out);
+    finish(
+        printed.map(|()| true).map_err(|error| Box::new(error) as _),
+        lang,
+    )
 }
 
 fn verify_log(verify: &VerifyArgs, lang: Lang) -> ExitCode {

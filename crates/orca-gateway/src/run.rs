@@ -26,6 +26,7 @@ use crate::doorway::Doorway;
 use crate::explain::Pages;
 use crate::feed::{Feed, Feeding, join};
 use crate::forward::{Forwarder, Health};
+use crate::last_seen::LastSeen;
 use crate::listener;
 use crate::live::Live;
 use crate::log::EventLog;
@@ -135,6 +136,7 @@ impl Gateway {
             names: NameLog::default(),
             origins: config.allowed_origins.clone(),
             pages: Pages::new(config.support.clone(), zone),
+            seen: Arc::new(last_seen(&config, log)),
             sites: News::default(),
             operators: News::default(),
         });
@@ -300,6 +302,7 @@ impl Gateway {
             live: self.live,
             log: self.office.log.clone(),
             access_log: self.office.access_log.clone(),
+            seen: Arc::clone(&self.office.seen),
         }
     }
 }
@@ -337,12 +340,25 @@ fn trust(
         .map_err(|error| told(log, error))
 }
 
+/// In HTTP mode nobody shows a certificate.
+fn last_seen(config: &Config, log: &EventLog) -> LastSeen {
+    if config.mode == Mode::Http {
+        return LastSeen::default();
+    }
+    let (seen, damaged) = LastSeen::open(&config.state);
+    if let Some(damaged) = damaged {
+        log.finding(&damaged);
+    }
+    seen
+}
+
 fn desk(office: &Office) -> Desk {
     Desk::new(
         office.access_log.clone(),
         office.clock,
         office.log.clone(),
         Syslog::new(TimeZone::system()),
+        Arc::clone(&office.seen),
     )
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -27,7 +27,8 @@ use crate::exempt::Exemptions;
 use crate::explain::{Asker, Pages};
 use crate::forward::{Client, Forwarder, RESERVED, Unserved, is_reserved};
 use crate::headers::Scheme;
-use crate::identity::{Cause, Refusal};
+use crate::identity::{Cause, ClientIdentity, Refusal};
+use crate::last_seen::{LastSeen, Past};
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::log::EventLog;
@@ -64,6 +65,7 @@ pub(crate) struct Office {
     pub(crate) names: NameLog,
     pub(crate) origins: AllowedOrigins,
     pub(crate) pages: Pages,
+    pub(crate) seen: Arc<LastSeen>,
     /// Foreign sites that were told of.
     pub(crate) sites: News,
     /// Wrong operators that were told of.
@@ -364,7 +366,10 @@ impl Session {
             }
         };
         let despite = match &judged.verdict {
-            Ok(_) => None,
+            Ok(identity) => {
+                self.note_use(identity, request.headers(), now);
+                None
+            }
             Err(refusal) => match self.office.ground(self.peer.address(), path) {
                 Some(ground) => Some(Despite {
                     ground,
@@ -489,6 +494,26 @@ impl Session {
             && self.foreign(request).is_none()
     }
 
+    fn note_use(&self, identity: &ClientIdentity, headers: &HeaderMap, now: Timestamp) {
+        let address = self.peer.address();
+        if let Some(finding) = self.office.seen.note(identity, address, headers, now) {
+            self.office.log.finding(&finding);
+        }
+    }
+
+    /// What became of the certificate this machine used before, where it shows none now.
+    fn past(&self, refusal: &Refusal, now: Timestamp) -> Option<Past> {
+        let Who::Shown(standing) = &self.who else {
+            return None;
+        };
+        if refusal.cause != Cause::NoCertificate {
+            return None;
+        }
+        let snapshot = standing.snapshot();
+        let address = self.peer.address();
+        self.office.seen.past(address, snapshot.trust(), now)
+    }
+
     /// Never touches the body: the page is the end of the connection.
     fn refuse(
         &self,
@@ -505,7 +530,8 @@ impl Session {
         }
         let authorities = self.authority_names();
         let pages = &self.office.pages;
-        let response = pages.refusal(refusal, &authorities, &asker, now);
+        let past = self.past(refusal, now);
+        let response = pages.refusal(refusal, &authorities, past, &asker, now);
         let reading = if self.has_fallen() {
             FALLEN_READING
         } else {

@@ -1,5 +1,6 @@
 //! The loopback listener of operators: `/healthz`, `/status`, `/metrics`.
 
+mod lockout;
 mod metrics;
 mod report;
 

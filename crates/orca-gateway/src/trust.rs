@@ -164,6 +164,11 @@ impl TrustSnapshot {
             .collect()
     }
 
+    /// When a certificate was revoked, if the newest list of its issuer says so.
+    pub(crate) fn revoked_at(&self, issuer: KeyId, serial: &SerialNumber) -> Option<Timestamp> {
+        self.crls.get(&issuer)?.revoked_at(serial)
+    }
+
     /// The entries of an overdue list revoke all the same.
     fn revocation(&self, issuer: KeyId, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
         let crl = self.crls.get(&issuer);

@@ -117,6 +117,16 @@ pub(super) fn definition(lang: Lang) -> Command {
         )
         .subcommand(
             subcommand(
+                "last_seen",
+                text!(
+                    "証明書ごとに、最後に使用された日時と端末を表示する",
+                    "tell when and where each certificate was used last"
+                ),
+            )
+            .arg(format()),
+        )
+        .subcommand(
+            subcommand(
                 "verify_log",
                 text!(
                     "アクセスログに変更、削除、挿入がないか確認する(異常があれば終了コード1)",

@@ -6,6 +6,7 @@ use orca_messages::{Lang, Text, render, text};
 use orca_pki::certificate::Certificate;
 
 use crate::identity::{Cause, Refusal};
+use crate::last_seen::Past;
 use crate::origin::Foreign;
 
 /// What one page says, apart from the certificate that was shown.
@@ -16,6 +17,49 @@ pub(super) struct Texts {
     pub(super) reason: Text,
     /// What to do, in order.
     pub(super) steps: Vec<Text>,
+}
+
+impl Texts {
+    /// Tells first what became of the certificate this machine used before, without naming it: nobody
+    /// has proved to be its owner.
+    pub(super) fn add_past(&mut self, past: Past, now: Timestamp, zone: &TimeZone) {
+        let (Past::Expired(at) | Past::Revoked(at)) = past;
+        let (day_ja, day_en) = relative_day(at, now, zone);
+        let told = match past {
+            Past::Expired(_) => text!(
+                "この端末で前回使用された証明書は、{day_ja}期限が切れています。",
+                "The certificate last used on this machine expired {day_en}.",
+            ),
+            Past::Revoked(_) => text!(
+                "この端末で前回使用された証明書は、{day_ja}利用停止(失効)されています。",
+                "The certificate last used on this machine was revoked {day_en}.",
+            ),
+        };
+        let (told_ja, told_en) = (told.get(Lang::Ja), told.get(Lang::En));
+        let (ja, en) = (self.reason.get(Lang::Ja), self.reason.get(Lang::En));
+        self.reason = text!("{told_ja}{ja}", "{told_en} {en}");
+        self.steps.push(text!(
+            "管理者に新しい証明書の発行を依頼してください。日レセのパスワードの変更は不要です。",
+            "Ask your administrator for a new certificate. Your password stays as it is.",
+        ));
+    }
+}
+
+/// `昨日`, `2026年11月20日に`; `yesterday`, `on 2026-11-20`.
+fn relative_day(at: Timestamp, now: Timestamp, zone: &TimeZone) -> (String, String) {
+    let date = |at| zone.to_datetime(at).date();
+    let today = date(now);
+    if date(at) == today {
+        return ("本日".to_owned(), "today".to_owned());
+    }
+    if today
+        .yesterday()
+        .is_ok_and(|yesterday| date(at) == yesterday)
+    {
+        return ("昨日".to_owned(), "yesterday".to_owned());
+    }
+    let (ja, en) = day(Some(at), zone);
+    (format!("{ja}に"), format!("on {en}"))
 }
 
 /// The texts of a refusal; `authorities` are the names of the CAs whose clients are accepted.

@@ -24,6 +24,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         value(out, name, "", figure)?;
     }
     write_certificate(out, report)?;
+    write_ends(out, report)?;
     write_lists(out, &report.authorities)?;
     write_delivery(out, report)?;
     write_labelled(out, report)
@@ -96,7 +97,11 @@ fn write_certificate(out: &mut String, report: &Report) -> fmt::Result {
         "gauge",
         "End of the server certificate, Unix time.",
     )?;
-    value(out, name, "", certificate.not_after_seconds)
+    value(out, name, "", certificate.not_after_seconds)?;
+    let name = "server_certificate_days_left";
+    let help = "Whole days left of the server certificate.";
+    head(out, name, "gauge", help)?;
+    value(out, name, "", certificate.days_left)
 }
 
 fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
@@ -179,6 +184,46 @@ fn write_labelled(out: &mut String, report: &Report) -> fmt::Result {
         value(out, "alarm", &format!("{{id=\"{alarm}\"}}"), 1)?;
     }
     Ok(())
+}
+
+/// How long it all lasts, and when files were read last.
+fn write_ends(out: &mut String, report: &Report) -> fmt::Result {
+    head(
+        out,
+        "access_log_writable",
+        "gauge",
+        "Whether the access log could be written last time.",
+    )?;
+    let writable = u64::from(report.access_log.writable);
+    value(out, "access_log_writable", "", writable)?;
+    if let Some(lockout) = &report.lockout {
+        let name = "days_until_lockout";
+        let help = "Whole days until the first certificate or list in use ends.";
+        head(out, name, "gauge", help)?;
+        value(out, name, "", lockout.days_left)?;
+    }
+    if !report.authorities.is_empty() {
+        let name = "authority_not_after_seconds";
+        head(out, name, "gauge", "End of a CA certificate, Unix time.")?;
+        for ca in &report.authorities {
+            let label = format!("{{issuer=\"{}\"}}", escaped(&ca.subject));
+            value(out, name, &label, ca.not_after_seconds)?;
+        }
+        let name = "authority_days_left";
+        head(out, name, "gauge", "Whole days left of a CA certificate.")?;
+        for ca in &report.authorities {
+            let label = format!("{{issuer=\"{}\"}}", escaped(&ca.subject));
+            value(out, name, &label, ca.days_left)?;
+        }
+    }
+    let Some(reload) = &report.last_reload else {
+        return Ok(());
+    };
+    let name = "last_reload_seconds";
+    let help = "When files were read last, Unix time, by what became of them.";
+    head(out, name, "gauge", help)?;
+    let label = format!("{{result=\"{}\"}}", reload.result);
+    value(out, name, &label, reload.seconds)
 }
 
 fn write_lists(out: &mut String, authorities: &[Authority]) -> fmt::Result {

@@ -13,10 +13,13 @@ use crate::clock::Clock;
 use crate::config::{Config, CrlSource, HttpsFiles, Mode};
 use crate::credentials::EXPIRING_DAYS;
 use crate::forward::Health;
+use crate::last_seen::LastSeen;
 use crate::live::Live;
 use crate::log::EventLog;
 use crate::meters::{Fetch, Meters, Reload};
 use crate::trust::{CrlReport, CrlState};
+
+use super::lockout::{self, LastUse, Lockout};
 
 /// Where a report comes from.
 pub(crate) struct Sources {
@@ -31,6 +34,7 @@ pub(crate) struct Sources {
     pub(crate) live: Option<Live>,
     pub(crate) log: EventLog,
     pub(crate) access_log: AccessLog,
+    pub(crate) seen: Arc<LastSeen>,
 }
 
 impl Sources {
@@ -64,14 +68,26 @@ pub(super) struct Report {
     pub(super) exemptions: Vec<String>,
     /// Requests served without a verdict or against a rule, by ground and cause.
     pub(super) admitted: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
-    last_reload: Option<LastReload>,
+    pub(super) last_reload: Option<LastReload>,
     /// The address in `CA_CRL`, where it is one.
     pub(super) crl_fetch: Option<CrlFetch>,
     /// Revocation lists that were sent, by what became of them.
     pub(super) crl_pushes: BTreeMap<&'static str, u64>,
     pub(super) dropped_log_lines: DroppedLines,
+    /// The access log can be written; its head is the end of the chain of its lines.
+    pub(super) access_log: AccessLogState,
+    /// Whose time is up first, and when.
+    pub(super) lockout: Option<Lockout>,
+    /// The certificates that were used last, a hundred at most.
+    last_seen: Vec<LastUse>,
     /// What somebody should look at.
     pub(super) alarms: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AccessLogState {
+    pub(super) writable: bool,
+    head: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +102,7 @@ pub(super) struct Certificate {
     subject: String,
     serial: String,
     not_after: String,
-    days_left: i64,
+    pub(super) days_left: i64,
     #[serde(skip)]
     pub(super) not_after_seconds: i64,
 }
@@ -96,6 +112,9 @@ pub(super) struct Certificate {
 pub(super) struct Authority {
     pub(super) subject: String,
     not_after: String,
+    pub(super) days_left: i64,
+    #[serde(skip)]
+    pub(super) not_after_seconds: i64,
     pub(super) crl: Crl,
 }
 
@@ -126,9 +145,11 @@ pub(super) struct Connections {
 }
 
 #[derive(Debug, Serialize)]
-struct LastReload {
+pub(super) struct LastReload {
     time: String,
-    result: &'static str,
+    #[serde(skip)]
+    pub(super) seconds: i64,
+    pub(super) result: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,7 +196,7 @@ impl Report {
                 .map(|live| live.trust().crl_reports(now))
                 .unwrap_or_default()
                 .iter()
-                .map(Authority::new)
+                .map(|report| Authority::new(report, now))
                 .collect(),
             crl_file_gone: meters.is_list_file_gone(),
             connections: Connections {
@@ -210,6 +231,12 @@ impl Report {
                 event: sources.log.dropped(),
                 access: sources.access_log.dropped(),
             },
+            access_log: AccessLogState {
+                writable: sources.access_log.trouble().is_none(),
+                head: sources.access_log.head().map(|head| head.to_string()),
+            },
+            lockout: lockout::next(sources, now),
+            last_seen: lockout::last_uses(sources),
             alarms: Vec::new(),
         };
         report.alarms = report.alarms();
@@ -242,6 +269,7 @@ impl Report {
                 "crl-fetch-failed",
             ),
             (dropped.event + dropped.access > 0, "log-lines-dropped"),
+            (!self.access_log.writable, "access-log-not-writable"),
         ]
         .into_iter()
         .filter_map(|(holds, id)| holds.then_some(id))
@@ -295,11 +323,14 @@ impl Certificate {
 }
 
 impl Authority {
-    fn new(report: &CrlReport) -> Self {
+    fn new(report: &CrlReport, now: Timestamp) -> Self {
         let crl = report.crl.as_deref();
+        let validity = report.authority.validity();
         Self {
             subject: report.authority.subject().one_line(),
-            not_after: utc(report.authority.validity().not_after),
+            not_after: utc(validity.not_after),
+            days_left: validity.days_left(now),
+            not_after_seconds: validity.not_after.as_second(),
             crl: Crl {
                 state: report.state.as_str(),
                 usable: report.state.is_usable(),
@@ -320,13 +351,14 @@ impl From<Reload> for LastReload {
     fn from(reload: Reload) -> Self {
         Self {
             time: utc(reload.at),
+            seconds: reload.at.as_second(),
             result: reload.outcome.as_str(),
         }
     }
 }
 
 /// RFC 3339 in whole seconds.
-fn utc(at: Timestamp) -> String {
+pub(super) fn utc(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second())
         .unwrap_or(at)
         .to_string()
@@ -354,6 +386,7 @@ impl Sources {
             live: None,
             log: EventLog::open(&target("events"), clock, TimeZone::UTC, lang).unwrap(),
             access_log: AccessLog::open(&target("access"), clock, TimeZone::UTC).unwrap(),
+            seen: Arc::default(),
         };
         (folder, sources)
     }

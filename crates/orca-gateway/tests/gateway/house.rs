@@ -126,6 +126,7 @@ impl House {
             names: Default::default(),
             origins: config.allowed_origins.clone(),
             pages: Pages::new(Some("窓口 03-1234-5678".into()), TimeZone::UTC),
+            seen: Arc::default(),
             sites: Default::default(),
             operators: Default::default(),
         });
