@@ -37,6 +37,8 @@ use undo::{Step, Undo};
 /// WebORCA loads a lot before it answers.
 const WEBORCA_STARTS: Duration = Duration::from_secs(120);
 const GATEWAY_STARTS: Duration = Duration::from_secs(30);
+/// For a gateway that somebody else has started before.
+const GATEWAY_RUNS: Duration = Duration::from_secs(1);
 
 /// Takes what there is to tell, as it happens.
 pub(crate) type Tell<'a> = &'a mut dyn FnMut(&Finding);
@@ -152,7 +154,8 @@ fn carry_out(
         start_gateway(plan.gateway.port())?;
     }
     let port = plan.gateway.port();
-    if probe::wait_for(port, Answer::Gateway, GATEWAY_STARTS) != Answer::Gateway {
+    let patience = if managed { GATEWAY_STARTS } else { GATEWAY_RUNS };
+    if probe::wait_for(port, Answer::Gateway, patience) != Answer::Gateway {
         return Err(AttachError::GatewaySilent {
             listen: plan.gateway,
             weborca: plan.door.weborca(),
