@@ -14,6 +14,7 @@ mod hygiene;
 mod killed;
 mod kits;
 mod login;
+mod logs;
 mod operations;
 mod operators;
 mod publish;
