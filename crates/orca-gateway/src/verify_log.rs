@@ -56,8 +56,8 @@ fn verify(files: &[PathBuf], anchor_files: &[PathBuf]) -> Result<Report, VerifyE
         report.add_file(path);
         let mut scan = Scan::new(number, &anchors, &mut report);
         let mut line = Vec::new();
-        while read_line(&mut reader, &mut line).map_err(failed)? {
-            scan.line(&line);
+        while let Some(end) = read_line(&mut reader, &mut line).map_err(failed)? {
+            scan.line(&line, end);
         }
         tracks.push(scan.finish());
     }
@@ -78,14 +78,25 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     })
 }
 
-/// The next line without its line feed; `false` at the end.
-fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// How a line ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LineEnd {
+    Feed,
+    /// The file ends in it, or it is longer than any of ours.
+    Open,
+}
+
+/// The next line without its line feed; `None` at the end.
+fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<LineEnd>> {
     line.clear();
     let octets = reader.take(MOST_OF_LINE).read_until(b'\n', line)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
+    if octets == 0 {
+        return Ok(None);
     }
-    Ok(octets > 0)
+    Ok(Some(match line.pop_if(|last| *last == b'\n') {
+        Some(_) => LineEnd::Feed,
+        None => LineEnd::Open,
+    }))
 }
 
 /// Nothing could be verified.

@@ -19,7 +19,7 @@ impl Anchors {
     pub(super) fn read(&mut self, mut reader: impl BufRead) -> io::Result<()> {
         let mut order: Vec<ChainId> = Vec::new();
         let mut line = Vec::new();
-        while read_line(&mut reader, &mut line)? {
+        while read_line(&mut reader, &mut line)?.is_some() {
             let text = String::from_utf8_lossy(&line);
             let Ok(head) = text.parse::<Head>() else {
                 continue;

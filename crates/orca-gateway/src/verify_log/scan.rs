@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::LineEnd;
 use super::anchors::Anchors;
 use super::report::{Kind, Report};
 use super::track::{Harm, Judged, Track};
@@ -18,6 +19,8 @@ pub(super) struct Scan<'a> {
     order: Vec<ChainId>,
     /// Lines from before the first chain: an older version wrote them.
     older: u64,
+    /// A last line without a line feed.
+    unfinished: bool,
     /// The last line had no link: where it stands and how long it is.
     torn: Option<(u64, u64)>,
     /// What the first lines of chains say about the chains before.
@@ -49,6 +52,7 @@ impl<'a> Scan<'a> {
             tracks: HashMap::new(),
             order: Vec::new(),
             older: 0,
+            unfinished: false,
             torn: None,
             claims: Vec::new(),
             harms: Vec::new(),
@@ -56,16 +60,27 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes the next line.
-    pub(super) fn line(&mut self, line: &[u8]) {
+    pub(super) fn line(&mut self, line: &[u8], end: LineEnd) {
         self.line += 1;
+        if std::mem::take(&mut self.unfinished) {
+            // Longer than any line of ours, and not the last.
+            self.line -= 1;
+            self.unlinked(&[]);
+            self.line += 1;
+        }
         match Link::read(line) {
             Some(link) => self.linked(&link),
+            // It is being written, or a crash broke it off; what follows it would show.
+            None if end == LineEnd::Open => self.unfinished = true,
             None => self.unlinked(line),
         }
     }
 
     /// The end of the file.
     pub(super) fn finish(mut self) -> Scanned {
+        if self.unfinished {
+            self.report.note(Kind::Torn, self.file, self.line, None);
+        }
         let mut tracks = Vec::new();
         for id in std::mem::take(&mut self.order) {
             if let Some(mut track) = self.tracks.remove(&id) {

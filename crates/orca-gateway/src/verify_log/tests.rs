@@ -272,6 +272,10 @@ fn what_a_crash_and_an_older_version_left_is_told_and_forgiven() {
     assert!(report.is_good(), "{:?}", report.failures());
     assert_eq!(report.notes().len(), 2);
     assert!(report.notes().contains(&Kind::Torn));
+    let mut open = log.clone();
+    open.push(b"{\"half\":\"a l".to_vec());
+    let report = Desk::new().verify(&open);
+    assert!(report.is_good(), "{:?}", report.failures());
     // The same half line where nobody found it is not forgiven.
     log.swap(4, 3);
     assert!(!Desk::new().verify(&log).is_good());
