@@ -238,6 +238,11 @@ impl Gateway {
         .with_context(|| format!("{:#?}", self.access_log()))
     }
 
+    /// Where its status stands, unless `GATEWAY_STATUS=none`.
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status
+    }
+
     /// What a loopback page says: `/healthz`, `/status`, `/metrics`.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub(crate) enum Task {
     ObserveReport(Order),
     /// Tell when each certificate was seen last.
     LastSeen(Format),
+    /// Put what a supporter asks for into one zip, at this place or here.
+    SupportBundle(Option<PathBuf>),
     /// Tell whether access logs are as they were written.
     VerifyLog(VerifyArgs),
     /// Put the gateway in front of WebORCA.
@@ -146,6 +148,9 @@ fn args(lang: Lang, matches: &ArgMatches) -> Args {
         }),
         Some(("reset_crl", matches)) => Task::ResetCrl(matches.get_one::<String>("ca").cloned()),
         Some(("last_seen", matches)) => Task::LastSeen(format(matches)),
+        Some(("support_bundle", matches)) => {
+            Task::SupportBundle(matches.get_one::<PathBuf>("output").cloned())
+        }
         Some(("verify_log", matches)) => Task::VerifyLog(VerifyArgs {
             files: paths(matches, "files"),
             anchors: paths(matches, "anchors"),

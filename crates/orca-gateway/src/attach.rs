@@ -154,7 +154,11 @@ fn carry_out(
         start_gateway(plan.gateway.port())?;
     }
     let port = plan.gateway.port();
-    let patience = if managed { GATEWAY_STARTS } else { GATEWAY_RUNS };
+    let patience = if managed {
+        GATEWAY_STARTS
+    } else {
+        GATEWAY_RUNS
+    };
     if probe::wait_for(port, Answer::Gateway, patience) != Answer::Gateway {
         return Err(AttachError::GatewaySilent {
             listen: plan.gateway,

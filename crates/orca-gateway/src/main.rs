@@ -59,6 +59,7 @@ mod standing;
 mod startup_log;
 mod status;
 mod stream;
+mod support_bundle;
 mod syslog;
 mod takeover;
 mod tls;
@@ -79,6 +80,7 @@ use orca_messages::{Finding, Lang, Localize, render};
 use args::{Args, Format, Stop, Task, VerifyArgs};
 use clock::Clock;
 use observe_report::{Order, Report};
+use support_bundle::Owner;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -99,6 +101,7 @@ fn act(args: Args) -> ExitCode {
         Task::ObserveReport(report) => return observe_report(report, args.lang),
         Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
         Task::LastSeen(format) => return last_seen(&path, *format, args.lang),
+        Task::SupportBundle(output) => return support_bundle(&path, output.as_deref(), args.lang),
         Task::VerifyLog(verify) => return verify_log(verify, args.lang),
         Task::Run | Task::Attach(..) | Task::Detach(..) => {}
     }
@@ -203,6 +206,16 @@ fn verify_log(verify: &VerifyArgs, lang: Lang) -> ExitCode {
     } = verify;
     let good = verify_log::run(files, anchors, *format, lang, &mut out);
     finish(good.map_err(|error| Box::new(error) as _), lang)
+}
+
+fn support_bundle(path: &Path, output: Option<&Path>, lang: Lang) -> ExitCode {
+    let owner = Owner::under_sudo(|name| std::env::var(name).ok());
+    let mut out = std::io::stdout().lock();
+    let made = support_bundle::make(path, output, owner, Clock::system(), lang, &mut out);
+    finish(
+        made.map(|()| true).map_err(|error| Box::new(error) as _),
+        lang,
+    )
 }
 
 /// Exit code of a command that tells whether all is well.

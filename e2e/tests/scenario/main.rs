@@ -23,6 +23,7 @@ mod register;
 mod reload;
 mod revocation;
 mod streams;
+mod support;
 mod takeover;
 mod transition;
 mod two_gateways;

@@ -127,6 +127,26 @@ pub(super) fn definition(lang: Lang) -> Command {
         )
         .subcommand(
             subcommand(
+                "support_bundle",
+                text!(
+                    "問い合わせ用の資料(ログ、check の結果、版、設定)を1つのzipにまとめる。秘密鍵、パスワード、患者番号は含まない",
+                    "put logs, check, versions and configuration for a supporter into one zip, without keys, passwords and patients"
+                ),
+            )
+            .arg(
+                Arg::new("output")
+                    .long("output")
+                    .short('o')
+                    .value_name("FILE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help(say(text!(
+                        "作成するファイル(省略時: 現在のフォルダの orca-gateway-support-日時.zip)",
+                        "the file to make; else orca-gateway-support-TIME.zip in this folder"
+                    ))),
+            ),
+        )
+        .subcommand(
+            subcommand(
                 "verify_log",
                 text!(
                     "アクセスログに変更、削除、挿入がないか確認する(異常があれば終了コード1)",
