@@ -107,6 +107,8 @@ pub(crate) struct ListArgs {
     pub(crate) status: Option<String>,
     pub(crate) profile: Option<CertificateProfile>,
     pub(crate) expiring: Option<u32>,
+    /// What `orca-gateway last_seen` printed.
+    pub(crate) seen: Option<PathBuf>,
     pub(crate) format: Format,
 }
 
@@ -351,6 +353,7 @@ fn list(m: &ArgMatches) -> Result<ListArgs, UsageError> {
         status,
         profile,
         expiring,
+        seen: path(m, "seen"),
         format: format(m),
     })
 }

@@ -54,6 +54,10 @@ fn main() -> ExitCode {
             session.report(&error).ok();
             ExitCode::from(error.exit_code())
         }
+        Err(Failure::Seen(error)) => {
+            session.report(&error).ok();
+            ExitCode::from(error.exit_code())
+        }
         Err(Failure::Declined) => ExitCode::from(1),
         // `list_cert | head`: the reader has seen enough.
         Err(Failure::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -248,6 +248,22 @@ fn the_last_use_is_remembered_and_told_to_who_comes_without() -> anyhow::Result<
             .is_some_and(|name| name.starts_with("curl/"))
     );
 
+    let file = site.path("seen.csv");
+    let csv = conf
+        .program(&["last_seen", "--format", "csv"])?
+        .run()?
+        .success()?;
+    fs::write(&file, csv)?;
+    let line = format!("list_cert user1 --format json --seen {}", file.display());
+    let listed: Value = serde_json::from_str(&site.ca.done(&line)?)?;
+    assert_eq!(listed[0]["last_address"], "127.0.0.1", "{listed:#}");
+    let listed: Value = serde_json::from_str(&site.ca.done("list_cert --format json")?)?;
+    assert_eq!(
+        listed[0].get("last_address"),
+        None,
+        "only where it is asked for"
+    );
+
     let gateway = conf.start()?;
     site.ca.done("revoke_cert -c user1")?;
     site.place(&site.ca.crl())?;

@@ -270,6 +270,16 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 )
                 .long("expiring")
                 .value_name("DAYS"),
+                value(
+                    "seen",
+                    t(text!(
+                        "orca-gateway last_seen の出力(CSV、JSON)を加えて表示する",
+                        "adds what orca-gateway last_seen printed (CSV or JSON)"
+                    )),
+                )
+                .long("seen")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf)),
                 format(),
             ]),
         Clap::new("init")

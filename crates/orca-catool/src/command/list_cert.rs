@@ -1,5 +1,7 @@
 //! `list_cert`.
 
+mod seen;
+
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
@@ -13,6 +15,8 @@ use serde::Serialize;
 
 use crate::args::{Format, ListArgs};
 use crate::session::{Failure, Session};
+pub(crate) use seen::SeenError;
+use seen::{Use, Uses};
 
 /// A row as scripts read it; the names are part of the contract.
 #[derive(Serialize)]
@@ -33,6 +37,9 @@ struct Entry {
     holder: Option<String>,
     device: Option<String>,
     fingerprint_sha256: Option<String>,
+    /// Only with `--seen`.
+    #[serde(flatten)]
+    last: Option<Use>,
 }
 
 pub(crate) fn run(
@@ -41,11 +48,13 @@ pub(crate) fn run(
     session: &mut Session<'_>,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    let uses = args.seen.as_deref().map(Uses::read).transpose()?;
+    let uses = uses.as_ref();
     let mut records = authority.list()?;
     records.retain(|record| matches(record, &args, now));
     match args.format {
         Format::Table => {
-            let table = table(&records, session.lang, now);
+            let table = table(&records, uses, session.lang, now);
             for line in table.lines() {
                 writeln!(session.output, "{}", line.trim_end())?;
             }
@@ -54,7 +63,7 @@ pub(crate) fn run(
             let issuer = authority.certificate().subject().one_line();
             let entries: Vec<Entry> = records
                 .iter()
-                .map(|record| entry(record, &issuer, now))
+                .map(|record| entry(record, &issuer, uses, now))
                 .collect();
             serde_json::to_writer_pretty(&mut *session.output, &entries)
                 .map_err(std::io::Error::from)?;
@@ -62,8 +71,10 @@ pub(crate) fn run(
         }
         Format::Csv => {
             let issuer = authority.certificate().subject().one_line();
-            let entries = records.iter().map(|record| entry(record, &issuer, now));
-            write_csv(entries, session)?;
+            let entries = records
+                .iter()
+                .map(|record| entry(record, &issuer, uses, now));
+            write_csv(entries, uses, session)?;
         }
     }
     Ok(())
@@ -105,7 +116,7 @@ fn contains(record: &CertificateRecord, word: &str) -> bool {
         || reservation.device.as_deref().is_some_and(has)
 }
 
-fn entry(record: &CertificateRecord, issuer: &str, now: Timestamp) -> Entry {
+fn entry(record: &CertificateRecord, issuer: &str, uses: Option<&Uses>, now: Timestamp) -> Entry {
     let reservation = &record.reservation;
     let validity = record.certificate.as_ref().map(Certificate::validity);
     let (revoked_at, reason) = match record.status {
@@ -131,57 +142,77 @@ fn entry(record: &CertificateRecord, issuer: &str, now: Timestamp) -> Entry {
         fingerprint_sha256: record
             .fingerprint()
             .map(|fingerprint| fingerprint.to_string()),
+        last: uses.map(|uses| last_use(record, uses)),
     }
+}
+
+fn last_use(record: &CertificateRecord, uses: &Uses) -> Use {
+    let fingerprint = record.fingerprint().map(|shown| shown.to_string());
+    uses.of(fingerprint.as_deref())
 }
 
 fn write_csv(
     entries: impl Iterator<Item = Entry>,
+    uses: Option<&Uses>,
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(&mut *session.output);
     let failed = |error: csv::Error| std::io::Error::from(error);
+    let more: &[&str] = match uses {
+        Some(_) => &["last_seen", "last_address", "user_agent"],
+        None => &[],
+    };
+    let columns = [
+        "serial",
+        "serial_hex",
+        "number",
+        "subject",
+        "issuer",
+        "common_name",
+        "profile",
+        "status",
+        "not_before",
+        "not_after",
+        "revoked_at",
+        "reason",
+        "san",
+        "holder",
+        "device",
+        "fingerprint_sha256",
+    ];
     writer
-        .write_record([
-            "serial",
-            "serial_hex",
-            "number",
-            "subject",
-            "issuer",
-            "common_name",
-            "profile",
-            "status",
-            "not_before",
-            "not_after",
-            "revoked_at",
-            "reason",
-            "san",
-            "holder",
-            "device",
-            "fingerprint_sha256",
-        ])
+        .write_record(columns.iter().chain(more))
         .map_err(failed)?;
     for entry in entries {
         let san = entry.san.join(" ");
         let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+        let last = entry.last.clone().map(|last| {
+            [
+                optional(&last.last_seen),
+                optional(&last.last_address),
+                cell(&optional(&last.user_agent)),
+            ]
+        });
+        let cells = [
+            entry.serial,
+            entry.serial_hex,
+            entry.number,
+            entry.subject,
+            entry.issuer,
+            cell(&entry.common_name),
+            entry.profile.to_owned(),
+            entry.status.to_owned(),
+            optional(&entry.not_before),
+            optional(&entry.not_after),
+            optional(&entry.revoked_at),
+            entry.reason.unwrap_or_default().to_owned(),
+            san,
+            cell(&optional(&entry.holder)),
+            cell(&optional(&entry.device)),
+            optional(&entry.fingerprint_sha256),
+        ];
         writer
-            .write_record([
-                entry.serial,
-                entry.serial_hex,
-                entry.number,
-                entry.subject,
-                entry.issuer,
-                cell(&entry.common_name),
-                entry.profile.to_owned(),
-                entry.status.to_owned(),
-                optional(&entry.not_before),
-                optional(&entry.not_after),
-                optional(&entry.revoked_at),
-                entry.reason.unwrap_or_default().to_owned(),
-                san,
-                cell(&optional(&entry.holder)),
-                cell(&optional(&entry.device)),
-                optional(&entry.fingerprint_sha256),
-            ])
+            .write_record(cells.into_iter().chain(last.into_iter().flatten()))
             .map_err(failed)?;
     }
     writer.flush()?;
@@ -197,7 +228,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Columns aligned by width on the screen, Japanese characters counting double.
-fn table(records: &[CertificateRecord], lang: Lang, now: Timestamp) -> Table {
+fn table(records: &[CertificateRecord], uses: Option<&Uses>, lang: Lang, now: Timestamp) -> Table {
     let headings = [
         text!("番号", "NUMBER"),
         text!("状態", "STATUS"),
@@ -209,13 +240,21 @@ fn table(records: &[CertificateRecord], lang: Lang, now: Timestamp) -> Table {
         text!("使用者", "HOLDER"),
         text!("端末", "DEVICE"),
     ];
+    let more = uses.map(|_| {
+        [
+            text!("最終使用", "LAST SEEN"),
+            text!("アドレス", "ADDRESS"),
+            text!("プログラム", "PROGRAM"),
+        ]
+    });
+    let headings = headings.into_iter().chain(more.into_iter().flatten());
     let zone = TimeZone::system();
     let date = |at: Timestamp| render::date(at, &zone, lang);
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().map(|heading| heading.get(lang)));
+    table.set_header(headings.map(|heading| heading.get(lang).to_owned()));
     for record in records {
         let reservation = &record.reservation;
         let revoked_at = match record.status {
@@ -227,6 +266,15 @@ fn table(records: &[CertificateRecord], lang: Lang, now: Timestamp) -> Table {
             .as_ref()
             .map(|certificate| certificate.validity().not_after);
         let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+        let last = uses.map(|uses| last_use(record, uses));
+        let last = last.map(|last| {
+            let at = last.last_seen.and_then(|at| at.parse().ok());
+            [
+                at.map(|at| minute(at, &zone)).unwrap_or_default(),
+                last.last_address.unwrap_or_default(),
+                last.user_agent.unwrap_or_default(),
+            ]
+        });
         table.add_row(
             [
                 record.serial.to_string(),
@@ -239,6 +287,8 @@ fn table(records: &[CertificateRecord], lang: Lang, now: Timestamp) -> Table {
                 optional(&reservation.holder),
                 optional(&reservation.device),
             ]
+            .into_iter()
+            .chain(last.into_iter().flatten())
             .map(|cell| render::one_line(&cell)),
         );
     }
@@ -246,6 +296,10 @@ fn table(records: &[CertificateRecord], lang: Lang, now: Timestamp) -> Table {
         column.set_padding((0, 2));
     }
     table
+}
+
+fn minute(at: Timestamp, zone: &TimeZone) -> String {
+    zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn word(standing: Standing) -> Text {
