@@ -19,7 +19,7 @@ const GATEWAY: &str = "E-108";
 pub(crate) enum Answer {
     /// An application.
     Http,
-    /// A server that wants TLS, and is not ours.
+    /// A server that speaks no plain HTTP, and is not ours.
     Https,
     /// The gateway, which wants TLS.
     Gateway,
@@ -52,10 +52,12 @@ fn answer(port: u16) -> io::Result<String> {
         b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Language: en\r\nConnection: close\r\n\r\n",
     )?;
     let mut octets = Vec::new();
-    // Whoever ends without a proper end has still said something.
-    let ended = stream.take(64 * 1024).read_to_end(&mut octets);
-    if octets.is_empty() {
-        ended?;
+    // Whoever ends without a proper end is there all the same; whoever is silent is not.
+    match stream.take(64 * 1024).read_to_end(&mut octets) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && octets.is_empty() => {
+            return Err(error);
+        }
+        _ => {}
     }
     Ok(String::from_utf8_lossy(&octets).into_owned())
 }
@@ -65,10 +67,8 @@ fn classify(text: &str) -> Answer {
         Answer::Gateway
     } else if text.starts_with("HTTP/") && !text.contains(TLS_PORT) {
         Answer::Http
-    } else if text.is_empty() {
-        Answer::Nothing
     } else {
-        // An alert of TLS, or Go's own words.
+        // An alert of TLS, Go's own words, or an end without a word (OpenSSL).
         Answer::Https
     }
 }
@@ -87,7 +87,7 @@ mod tests {
                 Answer::Https,
             ),
             ("\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{46}", Answer::Https),
-            ("", Answer::Nothing),
+            ("", Answer::Https),
         ] {
             assert_eq!(classify(text), answer, "{text}");
         }
