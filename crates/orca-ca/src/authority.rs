@@ -144,8 +144,7 @@ impl Authority {
             .output
             .clone()
             .unwrap_or_else(|| self.config.certs_dir.clone());
-        delivery::make_folder(&folder, self.place.owner)?;
-        let draft = Draft::open(&folder, self.place.owner)?;
+        let draft = self.draft(&folder)?;
         let key = KeyPair::generate(request.key())?;
         let siblings = self.valid_siblings(request, now)?;
 
@@ -218,8 +217,7 @@ impl Authority {
         let (certificate, key) = self.kept(selection, now)?;
         let serial = certificate.serial().clone();
         let folder = output.unwrap_or_else(|| self.config.certs_dir.clone());
-        delivery::make_folder(&folder, self.place.owner)?;
-        let draft = Draft::open(&folder, self.place.owner)?;
+        let draft = self.draft(&folder)?;
         self.store
             .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
         let profile = profile.unwrap_or(self.config.p12);
@@ -408,6 +406,13 @@ impl Authority {
             .filter(|record| record.standing(now) == RecordStanding::Valid)
             .map(|record| record.serial)
             .collect())
+    }
+
+    /// The beginning of a zip in a folder, which is made where it is missing.
+    fn draft(&self, folder: &Path) -> Result<Draft, Error> {
+        delivery::make_folder(folder, self.place.owner)
+            .and_then(|()| Draft::open(folder, self.place.owner))
+            .map_err(Error::of_output)
     }
 
     fn deliver(

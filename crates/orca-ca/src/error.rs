@@ -138,6 +138,14 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The folder or file that `-o` can name could not be written.
+    #[error("{path}: {source}")]
+    Output {
+        /// Which one.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// A certificate or CRL could not be made.
     #[error(transparent)]
     Issuance(#[from] IssuanceError),
@@ -215,6 +223,12 @@ pub enum Error {
         /// All of them.
         serials: Vec<SerialNumber>,
     },
+    /// `SUDO_USER` names nobody of this machine.
+    #[error("SUDO_USER names {name}, whom this machine does not know")]
+    UnknownSudoUser {
+        /// The value.
+        name: String,
+    },
     /// No valid certificate has the name.
     #[error("no valid certificate of the name {name}")]
     UnknownName {
@@ -227,6 +241,17 @@ pub enum Error {
         /// Which one.
         serial: SerialNumber,
     },
+}
+
+impl Error {
+    /// The same trouble where another `-o` would help.
+    #[must_use]
+    pub fn of_output(self) -> Self {
+        match self {
+            Self::Io { path, source } => Self::Output { path, source },
+            other => other,
+        }
+    }
 }
 
 /// One place a CRL did not reach.

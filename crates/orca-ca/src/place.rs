@@ -68,7 +68,7 @@ impl Owner {
 pub struct Place {
     /// The configuration file; register and keys lie beside it.
     pub config: PathBuf,
-    /// The user's home; zips go to `certs` in it.
+    /// The user's home; zips go to `certs` in it. A user without one has the CA's folder instead.
     pub home: PathBuf,
     /// Set under sudo: `SUDO_USER`.
     pub owner: Option<Owner>,
@@ -96,9 +96,7 @@ impl Place {
     ) -> Result<Self, Error> {
         let present = |name: &str| env(name).filter(|value| !value.is_empty());
         let sudo_user = match present("SUDO_USER") {
-            Some(name) if geteuid().is_root() && name != "root" => {
-                User::from_name(&name).ok().flatten()
-            }
+            Some(name) if geteuid().is_root() && name != "root" => Some(sudo_user(name)?),
             _ => None,
         };
         let own_home = present("HOME").map(PathBuf::from);
@@ -118,11 +116,7 @@ impl Place {
                 path: config.clone(),
                 source,
             })?;
-            return Ok(Self {
-                config,
-                home,
-                owner,
-            });
+            return Ok(Self::named(config, home, owner));
         }
         let place = Self {
             config: default_config(&home),
@@ -143,6 +137,19 @@ impl Place {
                 user_config: place.config,
             }),
         }
+    }
+
+    /// A place that was named: no home is made for who has none, such as the user of a service.
+    fn named(config: PathBuf, home: PathBuf, owner: Option<Owner>) -> Self {
+        let mut place = Self {
+            config,
+            home,
+            owner,
+        };
+        if !place.home.is_dir() {
+            place.home = place.folder().to_owned();
+        }
+        place
     }
 
     /// The folder of the configuration.
@@ -195,6 +202,12 @@ impl Place {
             .file_name()
             .is_some_and(|name| name == ".orca_catool")
     }
+}
+
+/// Who called sudo. Root's own home would be a guess, and a second CA its result.
+fn sudo_user(name: String) -> Result<User, Error> {
+    let found = User::from_name(&name).ok().flatten();
+    found.ok_or(Error::UnknownSudoUser { name })
 }
 
 fn default_config(home: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use orca_messages::{Lang, text};
 use orca_pki::key::KeyAlgorithm;
 use orca_pki::name::{CommonName, HostName};
 use orca_pki::pkcs12::Pkcs12Profile;
-use orca_pki::profile::{CertificateProfile, NameConstraints};
+use orca_pki::profile::{CertificateProfile, NameConstraints, Network};
 use orca_pki::revocation::RevocationReason;
 use orca_pki::serial::SerialNumber;
 
@@ -21,6 +21,7 @@ mod kits;
 mod usage;
 
 pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
+use usage::Fault;
 pub(crate) use usage::UsageError;
 
 /// A call of the program, understood.
@@ -130,11 +131,21 @@ pub(crate) fn parse(
         Ok(matches) => invocation(&matches),
         Err(error) if !error.use_stderr() => Ok(Invocation {
             config: None,
-            command: Command::Show(error.render().to_string()),
+            command: Command::Show(shown(&error)),
         }),
         Err(error) => Err(UsageError::from(&error)),
     };
     (lang, result)
+}
+
+/// The help, or the version of the program, which a subcommand has too.
+fn shown(error: &clap::Error) -> String {
+    match error.kind() {
+        ErrorKind::DisplayVersion => {
+            concat!("orca-catool ", env!("CARGO_PKG_VERSION"), "\n").into()
+        }
+        _ => error.render().to_string(),
+    }
 }
 
 /// `--lang` has to be known before clap runs, because the texts given to clap depend on it.
@@ -167,7 +178,7 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         Some((other, _)) => {
             let what = other.to_owned();
             return Err(UsageError::Argument {
-                kind: ErrorKind::InvalidSubcommand,
+                fault: Fault::NoSubcommand,
                 what,
             });
         }
@@ -186,15 +197,7 @@ fn init(m: &ArgMatches) -> Result<InitArgs, UsageError> {
             )
         })
     });
-    let networks = texts(m, "only-networks").map(|network| {
-        network.parse().map_err(|_| {
-            let why = text!(
-                "192.168.1.0/24 のように指定してください。",
-                "expected is a range such as 192.168.1.0/24"
-            );
-            UsageError::value("invalid-network", "--only-networks", network, why)
-        })
-    });
+    let networks = texts(m, "only-networks").map(network);
     let constraints = NameConstraints {
         names: names.collect::<Result<_, _>>()?,
         networks: networks.collect::<Result<_, _>>()?,
@@ -211,6 +214,25 @@ fn init(m: &ArgMatches) -> Result<InitArgs, UsageError> {
         key: key(m)?.unwrap_or(KeyAlgorithm::P256),
         constraints,
     })
+}
+
+/// A range, not a machine in it: which of the two was meant is for the user to say.
+fn network(typed: &str) -> Result<Network, UsageError> {
+    let refused = |why| UsageError::value("invalid-network", "--only-networks", typed, why);
+    let network: Network = typed.parse().map_err(|_| {
+        refused(text!(
+            "192.168.1.0/24 のように指定してください。",
+            "expected is a range such as 192.168.1.0/24"
+        ))
+    })?;
+    let canonical = network.canonical();
+    if canonical == network {
+        return Ok(network);
+    }
+    Err(refused(text!(
+        "{canonical} の範囲内の1台を指しています。ネットワーク全体であれば {canonical} と、1台だけであれば /32(IPv6では /128)を付けて指定してください。",
+        "it names one machine inside {canonical}; write {canonical} for the whole network, or /32 (/128 for IPv6) for one machine"
+    )))
 }
 
 /// Hosts in the order of the contract: names before addresses; an address given to `-c` is one.
@@ -309,7 +331,7 @@ fn revoke(m: &ArgMatches) -> Result<RevokeArgs, UsageError> {
     if all && one(m, "common-name").is_none() {
         let what = "-c <NAME>".to_owned();
         return Err(UsageError::Argument {
-            kind: ErrorKind::MissingRequiredArgument,
+            fault: Fault::Missing,
             what,
         });
     }
@@ -462,147 +484,4 @@ fn seconds(word: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use orca_messages::Localize as _;
-
-    use super::*;
-
-    fn call(line: &str) -> Result<Command, &'static str> {
-        let words = std::iter::once("orca-catool").chain(line.split_whitespace());
-        let (_, result) = parse(words.map(OsString::from).collect(), Lang::En);
-        result
-            .map(|invocation| invocation.command)
-            .map_err(|error| {
-                assert_eq!(error.exit_code(), 2);
-                error.id()
-            })
-    }
-
-    #[test]
-    fn definitions_are_consistent_in_both_languages() {
-        definition::definition(Lang::Ja).debug_assert();
-        definition::definition(Lang::En).debug_assert();
-    }
-
-    #[test]
-    fn what_the_command_line_shows_wrong_has_an_id() {
-        for (line, id) in [
-            ("issue_server_cert", "no-host"),
-            ("issue_server_cert -i 300.1.1.1", "invalid-address"),
-            ("issue_server_cert -c a_b", "invalid-host"),
-            ("issue_server_cert -c *.local", "invalid-host"),
-            ("issue_server_cert -c x --days 0", "invalid-days"),
-            ("issue_server_cert -c x --days 99999999999", "invalid-days"),
-            ("issue_client_cert", "usage"),
-            ("issue_client_cert -c a/b", "invalid-name"),
-            ("issue_client_cert -c user1 --key rsa1024", "invalid-key"),
-            ("export_cert", "usage"),
-            ("export_cert user1", "invalid-serial"),
-            ("export_cert 3 -c user1", "usage"),
-            ("revoke_cert 3 --all", "usage"),
-            ("revoke_cert 3 --reason lost", "invalid-reason"),
-            ("issue_crl --if-older-than 7", "invalid-age"),
-            ("list_cert --format xml", "usage"),
-            ("init --only-networks 10.0.0.0", "invalid-network"),
-            ("no_such", "usage"),
-            ("--no-such", "usage"),
-            ("--lang fr", "usage"),
-        ] {
-            assert_eq!(call(line).unwrap_err(), id, "{line}");
-        }
-    }
-
-    #[test]
-    fn hosts_keep_their_order_and_addresses_are_addresses() {
-        let Command::IssueServerCert(args) =
-            call("issue_server_cert -i 192.168.1.100 -c weborca-server -c 10.0.0.1").unwrap()
-        else {
-            panic!("another command")
-        };
-        let expected: Vec<HostName> = ["weborca-server", "10.0.0.1", "192.168.1.100"]
-            .map(|host| host.parse().unwrap())
-            .to_vec();
-        assert_eq!(args.names.hosts, expected);
-        assert_eq!(args.names.common_name.as_str(), "weborca-server");
-    }
-
-    #[test]
-    fn a_wrong_choice_is_answered_with_the_choices() {
-        for (words, choices) in [
-            ("--lang fr", "ja, en"),
-            ("list_cert --format xml", "table, json, csv"),
-            (
-                "list_cert --status odd",
-                "valid, revoked, expired, reserved, all",
-            ),
-        ] {
-            let line = format!("orca-catool {words}");
-            let words_of = line.split_whitespace().map(OsString::from).collect();
-            let told = parse(words_of, Lang::En).1.unwrap_err().message().en;
-            assert!(told.ends_with(choices), "{told}");
-        }
-    }
-
-    #[test]
-    fn the_first_name_stands_as_typed_in_the_common_name_alone() {
-        for (line, name, hosts) in [
-            (
-                "-c WebORCA-Server -c OTHER",
-                "WebORCA-Server",
-                vec!["weborca-server", "other"],
-            ),
-            ("-c X -c x", "X", vec!["x"]),
-            ("-i FD00::1", "fd00::1", vec!["fd00::1"]),
-            ("-c FD00::1 -c Y", "fd00::1", vec!["fd00::1", "y"]),
-        ] {
-            let Ok(Command::IssueServerCert(args)) = call(&format!("issue_server_cert {line}"))
-            else {
-                panic!("{line}")
-            };
-            let hosts: Vec<HostName> = hosts.iter().map(|host| host.parse().unwrap()).collect();
-            assert_eq!(args.names.common_name.as_str(), name);
-            assert_eq!(args.names.hosts, hosts);
-        }
-    }
-
-    #[test]
-    fn a_host_that_cannot_be_is_refused_for_its_reason() {
-        for (words, id, reason) in [
-            ("-c 300.1.1.1", "invalid-host", "it is no IP address"),
-            ("-c weborca.", "invalid-host", "the dot at the end"),
-            ("-c a_b.", "invalid-host", "only letters, digits"),
-            ("-c 0.0.0.0", "invalid-address", "any address"),
-            ("-i 0.0.0.0", "invalid-address", "any address"),
-            ("-i 0.1.2.3", "invalid-address", "any address"),
-            ("-i ::", "invalid-address", "any address"),
-            ("-i 255.255.255.255", "invalid-address", "broadcast"),
-            ("-i 224.0.0.1", "invalid-address", "multicast"),
-            ("-i ff02::1", "invalid-address", "multicast"),
-            (
-                "-i ::ffff:192.168.1.1",
-                "invalid-address",
-                "name it 192.168.1.1",
-            ),
-        ] {
-            let line = format!("orca-catool issue_server_cert {words}");
-            let words_of = line.split_whitespace().map(OsString::from).collect();
-            let error = parse(words_of, Lang::En).1.unwrap_err();
-            assert_eq!(error.id(), id, "{words}");
-            let told = error.message().en;
-            assert!(told.contains(reason), "{words}: {told}");
-        }
-        assert!(call("issue_server_cert -i 127.0.0.1 -i 169.254.1.1 -i 10.0.0.255").is_ok());
-    }
-
-    #[test]
-    fn the_language_is_found_wherever_it_stands() {
-        for line in ["--lang ja", "list_cert --lang ja", "list_cert --lang=ja"] {
-            let words = std::iter::once("orca-catool").chain(line.split_whitespace());
-            assert_eq!(
-                parse(words.map(OsString::from).collect(), Lang::En).0,
-                Lang::Ja,
-                "{line}"
-            );
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 use orca_e2e::catool::Catool;
@@ -13,13 +12,13 @@ use orca_e2e::program::{Outcome, Program};
 use tempfile::TempDir;
 
 /// A CA with one server certificate (2) and one client certificate (3).
-struct Clinic {
+pub(crate) struct Clinic {
     _dir: TempDir,
-    ca: Catool,
+    pub(crate) ca: Catool,
 }
 
 impl Clinic {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let ca = Catool::new(dir.path());
         ca.done("init")?;
@@ -62,7 +61,14 @@ impl Clinic {
     }
 }
 
-fn told(outcome: &Outcome, label: &str, remedy: &str, id: &str, code: i32) -> anyhow::Result<()> {
+/// A failure with this id and code, its label and its remedy, and nothing on standard output.
+pub(crate) fn told(
+    outcome: &Outcome,
+    label: &str,
+    remedy: &str,
+    id: &str,
+    code: i32,
+) -> anyhow::Result<()> {
     ensure!(outcome.code == Some(code), "another exit code than {code}");
     ensure!(outcome.stdout.is_empty(), "standard output is for data");
     ensure!(outcome.stderr.starts_with(label), "no {label}");
@@ -90,7 +96,7 @@ fn contents(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
 fn names_and_numbers_that_do_not_fit() -> anyhow::Result<()> {
     let clinic = Clinic::new()?;
     let long = "a".repeat(65);
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["issue_client_cert", "-c", ""], "invalid-name"),
         (&["issue_client_cert", "-c", "  "], "invalid-name"),
         (&["issue_client_cert", "-c", "a/b"], "invalid-name"),
@@ -123,7 +129,17 @@ fn names_and_numbers_that_do_not_fit() -> anyhow::Result<()> {
             &["issue_server_cert", "-c", "x", "--days", "0"],
             "invalid-days",
         ),
-        (&["issue_server_cert", "-c", "x", "--days", "-1"], "usage"),
+        (
+            &["issue_server_cert", "-c", "x", "--days", "-1"],
+            "invalid-days",
+        ),
+        (
+            &["init", "--only-networks", "10.1.2.3/8"],
+            "invalid-network",
+        ),
+        (&["list_cert", "a", "b"], "usage"),
+        (&["list_cert", "--no-such"], "usage"),
+        (&["issue_crl", "--days"], "usage"),
         (&["revoke_cert", "3", "--reason", "lost"], "invalid-reason"),
     ];
     for (words, id) in cases {
@@ -349,6 +365,8 @@ fn a_folder_without_permission_and_one_that_does_not_exist() -> anyhow::Result<(
         let outcome = call(&line)?;
         told(&outcome, "error: ", "\nremedy: ", "permission-denied", 1)
             .with_context(|| format!("{line}: {outcome:?}"))?;
+        let (_, remedy) = outcome.stderr.split_once("remedy: ").context("no remedy")?;
+        assert_eq!(remedy.contains(" -o"), line.contains(" -o "), "{outcome:?}");
     }
     let outcome = call(&format!(
         "issue_client_cert -c user1 -o {}/new/er",
@@ -364,64 +382,82 @@ fn a_folder_without_permission_and_one_that_does_not_exist() -> anyhow::Result<(
     Ok(())
 }
 
-/// A tmpfs, unmounted when dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn new(size: &str) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let size = format!("size={size}");
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(dir.path())
-            .status()?;
-        ensure!(status.success(), "mounting a tmpfs takes root");
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // What is still mounted makes removing the folder fail, which is harmless.
-        Command::new("umount").arg(self.0.path()).status().ok();
-    }
-}
-
 #[test]
-fn a_full_disk_is_told_and_loses_nothing() -> anyhow::Result<()> {
-    let clinic = Clinic::new()?;
-    let disk = SmallDisk::new("16k")?;
-    let target = disk.0.path().display().to_string();
-    let filler = disk.0.path().join("filler");
-    fs::write(&filler, vec![0u8; 12 << 10])?;
-    let line = format!("issue_client_cert -c user2 -o {target}");
-    let first = clinic.ca.run(&line)?;
-    // Either the draft could not be made, or the zip could not be finished: both are told.
-    let text = first.failure(1)?;
-    ensure!(
-        text.contains("ディスク") || text.contains("disk is full"),
-        "{text}"
+fn a_ca_made_in_a_folder_that_others_can_read_says_so() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let folder = dir.path().join("ca");
+    let ca = Catool::new(dir.path());
+    let line = format!("--config {}/config.yml init", folder.display());
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+    let outcome = ca.run(&line)?;
+    outcome.success()?;
+    let warning = format!(
+        "warning: other users can read {} [exposed-files]",
+        folder.display()
     );
-    let left: Vec<_> = fs::read_dir(disk.0.path())?.collect();
-    assert_eq!(left.len(), 1, "nothing half-written stays: {left:?}");
-    fs::remove_file(&filler)?;
-    if text.contains("[delivery-failed]") {
-        ensure!(text.contains("orca-catool export_cert 000004"), "{text}");
-        clinic.ca.done(&format!("export_cert 4 -o {target}"))?;
-    } else {
-        clinic.ca.done(&line)?;
-    }
+    ensure!(outcome.stderr.contains(&warning), "{outcome:?}");
+    let quiet = ca.run("init")?;
+    quiet.success()?;
+    ensure!(!quiet.stderr.contains("[exposed-files]"), "{quiet:?}");
     Ok(())
 }
 
 #[test]
-fn a_full_disk_under_the_ca_itself_leaves_no_ca() -> anyhow::Result<()> {
-    let disk = SmallDisk::new("48k")?;
-    let clinic = Catool::new(disk.0.path());
-    let outcome = clinic.run("init")?;
-    told(&outcome, "error: ", "\nremedy: ", "disk-full", 1)
-        .with_context(|| format!("{outcome:?}"))?;
-    assert_eq!(fs::read_dir(disk.0.path())?.count(), 0);
+fn sudo_by_nobody_we_know_is_refused() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("config.yml");
+    for (lang, label, remedy) in [
+        ("ja", "エラー: ", "\n対処: "),
+        ("en", "error: ", "\nremedy: "),
+    ] {
+        for words in [&["init"][..], &["list_cert"], &["--config"]] {
+            let mut call = Program::new(orca_e2e::program::ours("orca-catool")?)
+                .env("HOME", dir.path())
+                .env("SUDO_USER", "no-such-user")
+                .args(["--lang", lang])
+                .args(words);
+            if words == ["--config"] {
+                call = call.arg(&config).arg("init");
+            }
+            let outcome = call.run()?;
+            told(&outcome, label, remedy, "unknown-sudo-user", 1)
+                .with_context(|| format!("{words:?}: {outcome:?}"))?;
+        }
+    }
+    assert_eq!(fs::read_dir(dir.path())?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn no_home_is_made_for_a_user_without_one() -> anyhow::Result<()> {
+    let users = Program::new("getent").arg("passwd").run()?.success()?;
+    let fields = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let mut homes = fields.filter_map(|fields| Some((*fields.first()?, *fields.get(5)?)));
+    let homeless = homes.find(|(_, home)| !Path::new(home).exists());
+    let (user, home) = homeless.context("every user has a home")?;
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("ca/config.yml");
+    let call = |line: &str| -> anyhow::Result<String> {
+        Program::new(orca_e2e::program::ours("orca-catool")?)
+            .env("HOME", dir.path())
+            .env("SUDO_USER", user)
+            .arg("--config")
+            .arg(&config)
+            .args(line.split_whitespace())
+            .run()?
+            .success()
+    };
+    call("init")?;
+    let certs = dir.path().join("ca/certs");
+    assert_eq!(
+        call("issue_crl")?,
+        format!("{}\n", certs.join("ca.crl").display())
+    );
+    assert!(call("issue_client_cert -c user1")?.starts_with(&certs.display().to_string()));
+    ensure!(!Path::new(home).exists(), "{home} was made");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod crl_delivery;
 mod crl_numbers;
 mod crl_poll;
 mod crowd;
+mod disks;
 mod expiry;
 mod faults;
 mod first_start;

@@ -39,7 +39,7 @@ impl Localize for Error {
             Self::DoubledSerial { .. } => "doubled-serial",
             Self::FileExists { .. } => "file-exists",
             Self::ForeignDirectory { .. } => "foreign-ca-directory",
-            Self::Io { source, .. } => io_id(source.kind()),
+            Self::Io { source, .. } | Self::Output { source, .. } => io_id(source.kind()),
             Self::Issuance(IssuanceError::Refused(refused)) | Self::Refused(refused) => {
                 refused_id(refused)
             }
@@ -59,6 +59,7 @@ impl Localize for Error {
             Self::SealBroken { .. } => "seal-broken",
             Self::SeveralCertificates { .. } => "several-certificates",
             Self::UnknownName { .. } => "unknown-name",
+            Self::UnknownSudoUser { .. } => "unknown-sudo-user",
             Self::UnknownSerial { .. } => "unknown-serial",
             Self::WrongProfile { .. } => "wrong-profile",
         }
@@ -121,7 +122,7 @@ impl Localize for Error {
                     "the folder {folder} was made by another program; nothing in it was changed"
                 )
             }
-            Self::Io { path, source } => io_message(path, source),
+            Self::Io { path, source } | Self::Output { path, source } => io_message(path, source),
             Self::Issuance(IssuanceError::Refused(refused)) | Self::Refused(refused) => {
                 refused_message(refused)
             }
@@ -222,6 +223,10 @@ impl Localize for Error {
                     "{name} has several valid certificates: {list}"
                 )
             }
+            Self::UnknownSudoUser { name } => text!(
+                "sudoで実行されましたが、実行したユーザ「{name}」(SUDO_USER)がこの端末に見つかりません。",
+                "run under sudo, but this machine knows no user {name} (SUDO_USER)"
+            ),
             Self::UnknownName { name } => text!(
                 "「{name}」という名前の有効な証明書はありません。",
                 "there is no valid certificate of the name {name}"
@@ -295,6 +300,7 @@ impl Localize for Error {
                 )
             }
             Self::Io { source, .. } => io_remedy(source.kind()),
+            Self::Output { source, .. } => output_remedy(source.kind()),
             Self::Issuance(IssuanceError::Refused(refused)) | Self::Refused(refused) => {
                 refused_remedy(refused)
             }
@@ -381,6 +387,10 @@ impl Localize for Error {
                 "orca-catool list_cert で確認し、番号で指定してください。すべてを破棄する場合は revoke_cert に --all を付けてください。",
                 "look them up with orca-catool list_cert and name one by its serial; revoke_cert --all revokes all of them"
             ),
+            Self::UnknownSudoUser { name } => text!(
+                "「id {name}」で確認し、認証局を作成したユーザで、sudoを付けずに実行してください。",
+                "look with \"id {name}\", and run it without sudo, as the user who made the CA"
+            ),
             Self::UnknownName { .. } | Self::UnknownSerial { .. } => text!(
                 "orca-catool list_cert で確認してください。",
                 "look it up with orca-catool list_cert"
@@ -458,8 +468,8 @@ fn io_remedy(kind: ErrorKind) -> Text {
     match kind {
         ErrorKind::NotFound => text!("場所を確認してください。", "check the path"),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => text!(
-            "所有者と権限を確認するか、-o で書き込めるフォルダを指定してください。",
-            "check owner and mode, or name a folder you can write to with -o"
+            "所有者と権限を確認し、認証局を作成したユーザで実行してください。",
+            "check owner and mode, and run it as the user who made the CA"
         ),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => text!(
             "不要なファイルを削除して空き容量を作り、もう一度実行してください。",
@@ -469,6 +479,17 @@ fn io_remedy(kind: ErrorKind) -> Text {
             "場所と装置の状態を確認してください。",
             "check the path and the device"
         ),
+    }
+}
+
+/// Trouble with what `-o` names, or would.
+fn output_remedy(kind: ErrorKind) -> Text {
+    match kind {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => text!(
+            "所有者と権限を確認するか、-o で書き込める場所を指定してください。",
+            "check owner and mode, or name a place you can write to with -o"
+        ),
+        kind => io_remedy(kind),
     }
 }
 

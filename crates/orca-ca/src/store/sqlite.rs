@@ -103,6 +103,7 @@ impl SqliteStore {
             path: path.to_owned(),
             source,
         })?;
+        align_companions(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| database_error(path, &error))?;
@@ -157,13 +158,38 @@ impl SqliteStore {
     }
 }
 
+/// SQLite gives the files beside a database its mode when it makes them, and leaves them there when
+/// the database could only be read. Once that is mended they must not stand in the way.
+fn align_companions(path: &Path) {
+    let Ok(register) = path.metadata() else {
+        return;
+    };
+    for suffix in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let companion = Path::new(&name);
+        if companion
+            .metadata()
+            .is_ok_and(|found| found.permissions() != register.permissions())
+        {
+            // Somebody else's: whoever owns it will mend it, and SQLite tells us.
+            std::fs::set_permissions(companion, register.permissions()).ok();
+        }
+    }
+}
+
 fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// What the database says, or what the file system says through it.
 fn database_error(path: &Path, error: &rusqlite::Error) -> Error {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
     let kind = match error.sqlite_error_code() {
+        // The index of the write-ahead log found no room: already reading needs it.
+        _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            Some(io::ErrorKind::StorageFull)
+        }
         Some(ErrorCode::DiskFull) => Some(io::ErrorKind::StorageFull),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Some(io::ErrorKind::PermissionDenied)

@@ -27,12 +27,13 @@ pub(super) fn definition(lang: Lang) -> Clap {
     .value_name("FILE")
     .global(true)
     .value_parser(clap::value_parser!(PathBuf));
-    let language = value("lang", t(text!("表示の言語", "language of messages")))
-        .long("lang")
-        .value_name("ja|en")
-        .global(true)
-        .hide_possible_values(true)
-        .value_parser(["ja", "en"]);
+    let language = choice(
+        "lang",
+        t(text!("表示の言語: ja en", "language of messages: ja en")),
+        ["ja", "en"],
+    )
+    .value_name("ja|en")
+    .global(true);
     let help = flag("help", t(text!("使い方を表示する", "print this help")))
         .long("help")
         .short('h')
@@ -41,6 +42,7 @@ pub(super) fn definition(lang: Lang) -> Clap {
     let version = flag("version", t(text!("版を表示する", "print the version")))
         .long("version")
         .short('V')
+        .global(true)
         .action(ArgAction::Version);
     Clap::new("orca-catool")
         .version(env!("CARGO_PKG_VERSION"))
@@ -54,6 +56,7 @@ pub(super) fn definition(lang: Lang) -> Clap {
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
+        .propagate_version(true)
         .subcommand_required(false)
         .args([config, language, help, version])
         .subcommands(subcommands(&t).into_iter().map(|c| {
@@ -81,7 +84,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
         .value_parser(clap::value_parser!(PathBuf))
     };
     let valid_days = || {
-        value("days", t(text!("有効期間(日数)", "validity in days")))
+        number("days", t(text!("有効期間(日数)", "validity in days")))
             .long("days")
             .value_name("N")
     };
@@ -97,10 +100,15 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
         .value_name("ALG")
     };
     let format = || {
-        value("format", t(text!("出力形式", "output format")))
-            .long("format")
-            .value_name("FORMAT")
-            .value_parser(["table", "json", "csv"])
+        choice(
+            "format",
+            t(text!(
+                "出力形式: table(既定) json csv",
+                "output format: table (default) json csv"
+            )),
+            ["table", "json", "csv"],
+        )
+        .value_name("FORMAT")
     };
     vec![
         Clap::new("issue_server_cert")
@@ -253,15 +261,25 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                     "番号、名前、ホスト、使用者、端末を検索",
                     "searches number, name, hosts, holder, device"
                 ))),
-                value("status", t(text!("状態で絞り込む", "by status")))
-                    .long("status")
-                    .value_name("STATUS")
-                    .value_parser(["valid", "revoked", "expired", "reserved", "all"]),
-                value("profile", t(text!("種類で絞り込む", "by kind")))
-                    .long("profile")
-                    .value_name("PROFILE")
-                    .value_parser(["server", "client"]),
-                value(
+                choice(
+                    "status",
+                    t(text!(
+                        "状態で絞り込む: valid revoked expired reserved all(既定)",
+                        "by status: valid revoked expired reserved all (default)"
+                    )),
+                    ["valid", "revoked", "expired", "reserved", "all"],
+                )
+                .value_name("STATUS"),
+                choice(
+                    "profile",
+                    t(text!(
+                        "種類で絞り込む: server client",
+                        "by kind: server client"
+                    )),
+                    ["server", "client"],
+                )
+                .value_name("PROFILE"),
+                number(
                     "expiring",
                     t(text!(
                         "N日以内に期限が切れる有効な証明書",
@@ -308,7 +326,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 value("ca-name", t(text!("認証局の名前 CN", "CN of the CA")))
                     .long("ca-name")
                     .value_name("CN"),
-                value(
+                number(
                     "ca-days",
                     t(text!(
                         "認証局の有効期間(日数、既定 7300)",
@@ -382,6 +400,19 @@ fn value(id: &'static str, help: String) -> Arg {
         .help(help)
         .action(ArgAction::Set)
         .allow_hyphen_values(false)
+}
+
+/// A number; one below zero is told as a wrong number, not as an option nobody knows.
+fn number(id: &'static str, help: String) -> Arg {
+    value(id, help).allow_negative_numbers(true)
+}
+
+/// One of a few words, which the help text names itself: clap would add them in English.
+fn choice<const N: usize>(id: &'static str, help: String, words: [&'static str; N]) -> Arg {
+    value(id, help)
+        .long(id)
+        .hide_possible_values(true)
+        .value_parser(words)
 }
 
 fn many(id: &'static str, help: String) -> Arg {

@@ -10,8 +10,8 @@ use orca_pki::serial::SerialNumberError;
 /// The command line alone shows it wrong.
 #[derive(Debug)]
 pub(crate) enum UsageError {
-    /// An argument that clap refuses: unknown, missing, without its value, not together.
-    Argument { kind: ErrorKind, what: String },
+    /// An argument that does not fit.
+    Argument { fault: Fault, what: String },
     /// A value that does not mean what its option takes.
     Value {
         id: &'static str,
@@ -41,12 +41,46 @@ impl UsageError {
     }
 }
 
+/// What is wrong with an argument.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// Not together with another, or twice.
+    Conflict,
+    /// Required.
+    Missing,
+    NoOption,
+    NoSubcommand,
+    /// It takes a value.
+    NoValue,
+    NotUtf8,
+    /// One word more than the subcommand takes.
+    Surplus,
+    TakesNoValue,
+    Other,
+}
+
+impl Fault {
+    fn of(kind: ErrorKind, what: &str) -> Self {
+        match kind {
+            ErrorKind::ArgumentConflict => Self::Conflict,
+            ErrorKind::InvalidSubcommand => Self::NoSubcommand,
+            ErrorKind::InvalidUtf8 => Self::NotUtf8,
+            ErrorKind::InvalidValue => Self::NoValue,
+            ErrorKind::MissingRequiredArgument => Self::Missing,
+            ErrorKind::TooManyValues => Self::TakesNoValue,
+            ErrorKind::UnknownArgument if !what.starts_with('-') => Self::Surplus,
+            ErrorKind::UnknownArgument => Self::NoOption,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl From<&clap::Error> for UsageError {
     fn from(error: &clap::Error) -> Self {
         let context = |kind| error.get(kind).map(ToString::to_string);
         let what = context(ContextKind::InvalidArg)
             .or_else(|| context(ContextKind::InvalidSubcommand))
-            .unwrap_or_else(|| error.kind().to_string());
+            .unwrap_or_default();
         let choices = context(ContextKind::ValidValue).filter(|choices| !choices.is_empty());
         if let (Some(value), Some(choices)) = (context(ContextKind::InvalidValue), choices) {
             return Self::Choice {
@@ -56,8 +90,8 @@ impl From<&clap::Error> for UsageError {
             };
         }
         Self::Argument {
-            kind: error.kind(),
-            what,
+            fault: Fault::of(error.kind(), &what),
+            what: orca_messages::render::one_line(&what),
         }
     }
 }
@@ -73,7 +107,15 @@ impl Localize for UsageError {
 
     fn message(&self) -> Text {
         match self {
-            Self::Argument { kind, what } => argument_message(*kind, what),
+            Self::Argument { fault, what } => argument_message(*fault, what),
+            Self::Choice {
+                option,
+                value,
+                choices,
+            } if value.is_empty() => text!(
+                "{option} の値がありません。{choices} のいずれかを指定してください。",
+                "{option} lacks its value: expected is one of {choices}"
+            ),
             Self::Choice {
                 option,
                 value,
@@ -116,32 +158,32 @@ impl Localize for UsageError {
     }
 }
 
-fn argument_message(kind: ErrorKind, what: &str) -> Text {
-    match kind {
-        ErrorKind::UnknownArgument => {
-            text!(
-                "{what} というオプションはありません。",
-                "there is no option {what}"
-            )
-        }
-        ErrorKind::InvalidSubcommand => {
-            text!(
-                "{what} というサブコマンドはありません。",
-                "there is no subcommand {what}"
-            )
-        }
-        ErrorKind::MissingRequiredArgument => {
-            text!("{what} が指定されていません。", "{what} is missing")
-        }
-        ErrorKind::ArgumentConflict => text!(
+fn argument_message(fault: Fault, what: &str) -> Text {
+    match fault {
+        Fault::NoOption => text!(
+            "{what} というオプションはありません。",
+            "there is no option {what}"
+        ),
+        Fault::NoSubcommand => text!(
+            "{what} というサブコマンドはありません。",
+            "there is no subcommand {what}"
+        ),
+        Fault::Missing => text!("{what} が指定されていません。", "{what} is missing"),
+        Fault::Conflict => text!(
             "{what} は同時に指定できないか、2回指定されています。",
             "{what} cannot be used together with another option, or twice"
         ),
-        ErrorKind::InvalidValue => text!(
-            "{what} の値がないか、使用できない値です。",
-            "{what} lacks its value, or the value is not one of those it takes"
+        Fault::NoValue => text!("{what} の値がありません。", "{what} lacks its value"),
+        Fault::Surplus => text!(
+            "「{what}」は余分な指定です。空白を含む値は引用符で囲んでください。",
+            "{what:?} is one word too many; a value with blanks stands in quotes"
         ),
-        _ => text!(
+        Fault::TakesNoValue => text!("{what} に値は指定できません。", "{what} takes no value"),
+        Fault::NotUtf8 => text!(
+            "コマンドの指定にUTF-8ではない文字があります。",
+            "the command line holds something that is no UTF-8"
+        ),
+        Fault::Other => text!(
             "コマンドの指定が正しくありません({what})。",
             "the command line is wrong ({what})"
         ),

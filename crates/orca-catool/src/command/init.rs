@@ -6,6 +6,7 @@ use orca_ca::authority::InitOrder;
 use orca_ca::place::Place;
 use orca_messages::text;
 
+use super::warn_exposed;
 use crate::args::InitArgs;
 use crate::interface;
 use crate::session::{Failure, Session};
@@ -38,6 +39,9 @@ pub(crate) fn run(
         "認証局 {subject} を作成しました。設定と鍵は {folder} にあります。バックアップを取り、鍵を他人に渡さないでください。",
         "CA {subject} was made; its configuration and keys lie in {folder}. Back them up, and give the keys to nobody."
     ))?;
+    for path in authority.exposed_files() {
+        warn_exposed(&path, session)?;
+    }
     Ok(())
 }
 

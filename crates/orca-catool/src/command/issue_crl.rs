@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use orca_ca::authority::CrlIssue;
 use orca_ca::{Authority, delivery, publication};
 
 use crate::args::CrlArgs;
@@ -30,11 +29,11 @@ pub(crate) fn run(
                 crl.to_pem().as_bytes(),
                 0o644,
                 authority.place().owner,
-            )?;
+            )
+            .map_err(orca_ca::Error::of_output)?;
             print_path(&path, session)
         }
-        // A timer that finds nothing to do says nothing.
-        None if matches!(issued, CrlIssue::Kept(_)) => Ok(()),
+        // Where the list stands, whether it is a new one or young enough: scripts read it.
         None => print_path(&publication::main_file(authority.config()), session),
     }
 }
