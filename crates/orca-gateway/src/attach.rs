@@ -151,22 +151,9 @@ fn carry_out(
     tell(&told::weborca_answers(port));
     if managed {
         undo.push(Step::StopGateway);
-        start_gateway(plan.gateway.port())?;
     }
-    let port = plan.gateway.port();
-    let patience = if managed {
-        GATEWAY_STARTS
-    } else {
-        GATEWAY_RUNS
-    };
-    if probe::wait_for(port, Answer::Gateway, patience) != Answer::Gateway {
-        return Err(AttachError::GatewaySilent {
-            listen: plan.gateway,
-            weborca: plan.door.weborca(),
-            managed,
-        });
-    }
-    tell(&told::gateway_answers(port));
+    gateway_answers(plan, managed)?;
+    tell(&told::gateway_answers(plan.gateway.port()));
     undo.push(Step::OpenDoor);
     shut(&plan.record(clock.now()), managed)
 }
@@ -182,12 +169,32 @@ fn shut(record: &Record, managed: bool) -> Result<(), AttachError> {
     Ok(())
 }
 
-fn start_gateway(port: u16) -> io::Result<()> {
+/// Starts the gateway where there is a service manager, and asks it.
+fn gateway_answers(plan: &Plan, managed: bool) -> Result<(), AttachError> {
+    let port = plan.gateway.port();
+    let (started, patience) = if managed {
+        lead_the_socket(port)?;
+        let started = service::systemctl(&["start", service::GATEWAY]).is_ok();
+        (started, GATEWAY_STARTS)
+    } else {
+        (true, GATEWAY_RUNS)
+    };
+    if started && probe::wait_for(port, Answer::Gateway, patience) == Answer::Gateway {
+        return Ok(());
+    }
+    Err(AttachError::GatewaySilent {
+        listen: plan.gateway,
+        weborca: plan.door.weborca(),
+        managed,
+    })
+}
+
+/// The gateway is down, and its socket waits for clients at this port.
+fn lead_the_socket(port: u16) -> io::Result<()> {
     service::systemctl(&["stop", service::SOCKET, service::GATEWAY])?;
     service::listen_on(port)?;
     service::systemctl(&["enable", service::SOCKET, service::GATEWAY])?;
-    service::systemctl(&["start", service::SOCKET])?;
-    service::systemctl(&["start", service::GATEWAY])
+    service::systemctl(&["start", service::SOCKET])
 }
 
 fn change(change: &Change, mode: u32, undo: &mut Undo, tell: Tell<'_>) -> Result<(), AttachError> {
