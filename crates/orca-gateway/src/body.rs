@@ -2,12 +2,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, Version, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::headers;
 use crate::upstream::Lease;
@@ -35,13 +39,49 @@ pub(crate) fn empty() -> ResponseBody {
 #[error("the client ended its request early: {0}")]
 pub(crate) struct ClientGone(#[source] hyper::Error);
 
+/// How long the rest of a request on HTTP/2 is read after its answer, and how much of it. Letting go
+/// of it resets the stream (NO_ERROR, RFC 9113 §8.1), and curl takes a reset that comes with the answer
+/// for a failure; one that has used up its window sleeps until it gets more.
+const LINGER: Duration = Duration::from_millis(200);
+const LINGER_OCTETS: usize = 4 << 20;
+
+/// Answers without reading the body: what remains of the request.
+pub(crate) fn unread(request: Request<Incoming>) -> request::Parts {
+    let (parts, incoming) = request.into_parts();
+    let_go(incoming, parts.version);
+    parts
+}
+
+/// Gives up a body that may not have been read to its end.
+pub(crate) fn let_go(incoming: Incoming, version: Version) {
+    if version != Version::HTTP_2 || incoming.is_end_stream() {
+        return;
+    }
+    // At the end of a worker nobody is left to wait.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(timeout(LINGER, discard(incoming)));
+    }
+}
+
+/// Ends with the body; one that is too long is held unread.
+async fn discard(mut incoming: Incoming) {
+    let mut left = LINGER_OCTETS;
+    while left > 0 {
+        let Some(Ok(frame)) = incoming.frame().await else {
+            return;
+        };
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
+    std::future::pending().await
+}
+
 /// What a client sends, on its way to the application.
-pub(crate) struct RequestBody(Option<Incoming>);
+pub(crate) struct RequestBody(Option<(Incoming, Version)>);
 
 impl RequestBody {
     /// Streams the body of a request.
-    pub(crate) fn streamed(incoming: Incoming) -> Self {
-        Self(Some(incoming))
+    pub(crate) fn streamed(incoming: Incoming, version: Version) -> Self {
+        Self(Some((incoming, version)))
     }
 
     /// No body.
@@ -58,7 +98,7 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientGone>>> {
-        let Some(incoming) = &mut self.0 else {
+        let Some((incoming, _)) = &mut self.0 else {
             return Poll::Ready(None);
         };
         let frame = ready!(Pin::new(incoming).poll_frame(cx));
@@ -66,12 +106,23 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
+        let incoming = self.0.as_ref();
+        incoming.is_none_or(|(incoming, _)| incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let none = || SizeHint::with_exact(0);
-        self.0.as_ref().map_or_else(none, Body::size_hint)
+        match &self.0 {
+            Some((incoming, _)) => incoming.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some((incoming, version)) = self.0.take() {
+            let_go(incoming, version);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -81,26 +81,29 @@ impl CrlService {
         address: IpAddr,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        match *request.method() {
-            Method::GET | Method::HEAD => self.newest(&request).await,
-            Method::PUT => self.put(address, request.into_body()).await,
+        let (parts, mut body) = request.into_parts();
+        let response = match parts.method {
+            Method::GET | Method::HEAD => self.newest(&parts).await,
+            Method::PUT => self.put(address, &mut body).await,
             _ => {
                 let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(header::ALLOW, METHODS);
                 response
             }
-        }
+        };
+        body::let_go(body, parts.version);
+        response
     }
 
-    async fn newest(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
+    async fn newest(&self, request: &request::Parts) -> Response<ResponseBody> {
         let published = self.intake.published().await;
         let Some((pem, tag)) = published.content() else {
             return bare(StatusCode::NOT_FOUND);
         };
-        let mut response = if has_tag(request.headers(), tag) {
+        let mut response = if has_tag(&request.headers, tag) {
             bare(StatusCode::NOT_MODIFIED)
         } else {
-            let content = match *request.method() {
+            let content = match request.method {
                 Method::HEAD => body::empty(),
                 _ => body::full(pem.clone()),
             };
@@ -117,7 +120,7 @@ impl CrlService {
         response
     }
 
-    async fn put(&self, address: IpAddr, body: Incoming) -> Response<ResponseBody> {
+    async fn put(&self, address: IpAddr, body: &mut Incoming) -> Response<ResponseBody> {
         let outcome = match self.receive(address, body).await {
             Ok((octets, seat)) => {
                 let source = ListSource::Pushed(address.to_string());
@@ -140,7 +143,11 @@ impl CrlService {
     }
 
     /// The whole body, with its place.
-    async fn receive(&self, address: IpAddr, mut body: Incoming) -> Result<(Bytes, Seat), Refused> {
+    async fn receive(
+        &self,
+        address: IpAddr,
+        body: &mut Incoming,
+    ) -> Result<(Bytes, Seat), Refused> {
         let declared = body.size_hint().exact().unwrap_or_default();
         let declared = usize::try_from(declared).unwrap_or(usize::MAX);
         if declared > MOST_OCTETS {
@@ -148,7 +155,7 @@ impl CrlService {
         }
         let seat = self.small.enter().await.ok_or(Refused::Crowded)?;
         let mut octets = BytesMut::with_capacity(declared.min(SMALL));
-        let first = read(&mut body, &mut octets, SMALL);
+        let first = read(body, &mut octets, SMALL);
         if let Portion::Whole = arrives(first, &seat, SMALL_DEADLINE).await? {
             seat.settle();
             return Ok((octets.freeze(), seat));
@@ -162,7 +169,7 @@ impl CrlService {
         let large = self.large.enter().await.ok_or(Refused::Crowded)?;
         drop(seat);
         octets.reserve(declared.saturating_sub(octets.len()));
-        let rest = read(&mut body, &mut octets, MOST_OCTETS);
+        let rest = read(body, &mut octets, MOST_OCTETS);
         match arrives(rest, &large, LARGE_DEADLINE).await? {
             Portion::Whole => {
                 large.settle();

@@ -135,6 +135,7 @@ impl Forwarder {
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Unserved> {
         let (mut parts, body) = request.into_parts();
+        let body = RequestBody::streamed(body, parts.version);
         if let Some(status) = refused(&parts) {
             return Err(Unserved::NotForwarded(status));
         }
@@ -147,7 +148,7 @@ impl Forwarder {
             upgrade::set(&mut parts.headers);
         }
         parts.extensions.clear();
-        let request = Request::from_parts(parts, RequestBody::streamed(body));
+        let request = Request::from_parts(parts, body);
         let (response, lease) = match self.upstream.send(request).await {
             Ok(answer) => answer,
             Err(error) => return self.failed(&error),
@@ -238,7 +239,7 @@ pub(crate) fn is_reserved(path: &str) -> bool {
 }
 
 /// Frames the request by what its body is, not by what its fields say (RFC 9112 §6).
-fn frame(headers: &mut HeaderMap, body: &Incoming) {
+fn frame(headers: &mut HeaderMap, body: &RequestBody) {
     let had_length = headers.remove(header::CONTENT_LENGTH).is_some();
     match body.size_hint().exact() {
         Some(0) if !had_length => {}

@@ -336,7 +336,7 @@ impl Session {
     }
 
     fn nothing_here(&self, request: Request<Incoming>, now: Timestamp) -> Response<ResponseBody> {
-        let (parts, _) = request.into_parts();
+        let parts = body::unread(request);
         let cause = Cause::NotForwarded;
         self.office.meters.refused(cause).increment();
         let response = bare(StatusCode::NOT_FOUND);
@@ -409,6 +409,7 @@ impl Session {
         let entry = Entry::of_request(now, client.peer(), &parts, None).despite(guest.despite);
         let pending = self.office.access_log.pending(entry);
         if let Some(site) = self.foreign(&parts) {
+            body::let_go(incoming, parts.version);
             let page = self.refuse_site(&site, &asker, now);
             return pending.on_end(page, Some(Cause::CrossSite));
         }
@@ -467,7 +468,7 @@ impl Session {
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
-        let (parts, _) = request.into_parts();
+        let parts = body::unread(request);
         self.office.meters.refused(Cause::WrongOperator).increment();
         let told = wrong.finding(client.peer());
         let text = told.message.get(self.office.lang);
@@ -521,7 +522,7 @@ impl Session {
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
-        let (parts, _) = request.into_parts();
+        let parts = body::unread(request);
         let asker = self.asker(&parts);
         self.office.meters.refused(refusal.cause).increment();
         if self.is_choice(&parts) {
@@ -546,7 +547,7 @@ impl Session {
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
-        let (parts, _) = request.into_parts();
+        let parts = body::unread(request);
         let host = parts.headers.get(header::HOST);
         let asked = host.and_then(|host| host.to_str().ok());
         let snapshot = Arc::clone(&plain.live.borrow());
@@ -566,7 +567,7 @@ impl Session {
         request: Request<Incoming>,
         now: Timestamp,
     ) -> Response<ResponseBody> {
-        let (parts, _) = request.into_parts();
+        let parts = body::unread(request);
         if self.is_choice(&parts) {
             let response = self.choose(&self.asker(&parts), now);
             return self.last(response, &parts, now, None, Duration::ZERO);

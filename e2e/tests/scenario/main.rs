@@ -7,6 +7,7 @@ mod crl_numbers;
 mod crl_poll;
 mod crowd;
 mod disks;
+mod early_answers;
 mod expiry;
 mod faults;
 mod first_start;
