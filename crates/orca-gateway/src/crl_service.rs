@@ -4,6 +4,7 @@
 
 mod lane;
 mod strikes;
+mod turn;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::news::News;
 use crate::reload::ListSource;
 use lane::{Lane, Seat};
 use strikes::Strikes;
+use turn::{Turn, Turns};
 
 /// The one path of it.
 pub(crate) const PATH: &str = "/.well-known/orca-mtls/crl";
@@ -55,6 +57,7 @@ pub(crate) struct CrlService {
     intake: Arc<Intake>,
     small: Arc<Lane>,
     large: Arc<Lane>,
+    turns: Arc<Turns>,
     strikes: Strikes,
     told: News,
     meters: Arc<Meters>,
@@ -68,6 +71,7 @@ impl CrlService {
             intake,
             small: Lane::new(SMALL_PLACES, SMALL_GRACE, PATIENCE),
             large: Lane::new(LARGE_PLACES, LARGE_GRACE, PATIENCE),
+            turns: Arc::default(),
             strikes: Strikes::default(),
             told: News::default(),
             meters,
@@ -122,10 +126,10 @@ impl CrlService {
 
     async fn put(&self, address: IpAddr, body: &mut Incoming) -> Response<ResponseBody> {
         let outcome = match self.receive(address, body).await {
-            Ok((octets, seat)) => {
+            Ok((octets, place)) => {
                 let source = ListSource::Pushed(address.to_string());
                 let outcome = self.intake.offer(octets, source).await;
-                drop(seat);
+                drop(place);
                 outcome.map_err(Refused::Unwanted)
             }
             Err(refused) => Err(refused),
@@ -147,7 +151,7 @@ impl CrlService {
         &self,
         address: IpAddr,
         body: &mut Incoming,
-    ) -> Result<(Bytes, Seat), Refused> {
+    ) -> Result<(Bytes, Place), Refused> {
         let declared = body.size_hint().exact().unwrap_or_default();
         let declared = usize::try_from(declared).unwrap_or(usize::MAX);
         if declared > MOST_OCTETS {
@@ -158,7 +162,7 @@ impl CrlService {
         let first = read(body, &mut octets, SMALL);
         if let Portion::Whole = arrives(first, &seat, SMALL_DEADLINE).await? {
             seat.settle();
-            return Ok((octets.freeze(), seat));
+            return Ok((octets.freeze(), Place::small(seat)));
         }
         if !self.intake.names_authority(&octets) {
             return Err(Refused::Foreign);
@@ -166,6 +170,8 @@ impl CrlService {
         if let Some(pause) = self.strikes.barred(address, Instant::now()) {
             return Err(Refused::Barred(pause));
         }
+        // Looked at before the wait, which would keep a place for small ones.
+        let turn = self.turns.take(address).ok_or(Refused::Crowded)?;
         let large = self.large.enter().await.ok_or(Refused::Crowded)?;
         drop(seat);
         octets.reserve(declared.saturating_sub(octets.len()));
@@ -173,7 +179,7 @@ impl CrlService {
         match arrives(rest, &large, LARGE_DEADLINE).await? {
             Portion::Whole => {
                 large.settle();
-                Ok((octets.freeze(), large))
+                Ok((octets.freeze(), Place::large(large, turn)))
             }
             Portion::More => Err(Refused::TooLarge),
         }
@@ -211,6 +217,28 @@ impl CrlService {
         let news = format!("{address} {}", refused.kind());
         if self.told.is_news(&news, Instant::now()) {
             self.log.finding(&refused.finding(address));
+        }
+    }
+}
+
+/// What a whole body keeps while it is looked at.
+struct Place {
+    _seat: Seat,
+    _turn: Option<Turn>,
+}
+
+impl Place {
+    fn small(seat: Seat) -> Self {
+        Self {
+            _seat: seat,
+            _turn: None,
+        }
+    }
+
+    fn large(seat: Seat, turn: Turn) -> Self {
+        Self {
+            _seat: seat,
+            _turn: Some(turn),
         }
     }
 }

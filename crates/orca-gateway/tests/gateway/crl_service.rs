@@ -279,6 +279,43 @@ async fn a_large_list_takes_the_other_lane() {
 }
 
 #[tokio::test]
+async fn an_address_has_one_large_list_at_a_time() {
+    let house = House::start("").await;
+    let serials: Vec<u64> = (1000..21_000).collect();
+    let request = put(house.ca.crl(1, &serials).as_bytes());
+    let (half, rest) = request.split_at(400_000);
+    let mut one = nobody(&house).connect().await.unwrap();
+    let mut other = nobody(&house).connect().await.unwrap();
+    for stream in [&mut one, &mut other] {
+        // Whoever is refused meanwhile need not be able to say everything.
+        let _ = stream.write_all(half).await;
+        let _ = stream.flush().await;
+    }
+    let (mut to_one, mut to_other) = (Vec::new(), Vec::new());
+    let one_is_refused = soon(async {
+        tokio::select! {
+            _ = one.read_to_end(&mut to_one) => true,
+            _ = other.read_to_end(&mut to_other) => false,
+        }
+    });
+    let (refused, mut stays) = match one_is_refused.await {
+        true => (to_one, other),
+        false => (to_other, one),
+    };
+    let refused = String::from_utf8(refused).unwrap().to_lowercase();
+    assert!(refused.starts_with("http/1.1 503"), "{refused}");
+    assert!(refused.contains("retry-after: 3\r\n"), "{refused}");
+    // The small ones are not concerned, and the turn ends with the body.
+    assert_eq!(push(&nobody(&house), &house.ca.crl(2, &[3])).await, 204);
+    stays.write_all(rest).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = soon(stays.read_to_end(&mut answer)).await;
+    assert!(answer.starts_with(b"HTTP/1.1 403"), "older by now");
+    let large = house.ca.crl(3, &serials);
+    assert_eq!(push(&nobody(&house), &large).await, 204);
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_said_at_once() {
     let house = House::start("").await;
     for (method, length) in [(PATH, 64 << 20 | 1), (PATH, u64::MAX >> 1)] {
