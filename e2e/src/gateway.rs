@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 use std::fs::File;
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -30,14 +30,26 @@ const STATUS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 pub struct Conf {
     /// `/opt/jma/weborca` of the guide.
     root: PathBuf,
+    /// The configuration and the event log.
+    names: [&'static str; 2],
     lines: Vec<String>,
 }
 
 impl Conf {
     /// Ports from the kernel and logs inside the site; no certificates yet.
     pub fn new(root: &Path) -> Self {
+        Self::named(root, ["jma-receipt.conf", "jma-receipt-weborca.log"])
+    }
+
+    /// The same beside a real WebORCA: `orca-gateway.conf`, with a log of its own.
+    pub fn own(root: &Path) -> Self {
+        Self::named(root, ["orca-gateway.conf", "orca-gateway.log"])
+    }
+
+    fn named(root: &Path, names: [&'static str; 2]) -> Self {
         let empty = Self {
             root: root.to_owned(),
+            names,
             lines: Vec::new(),
         };
         let log = empty.log_path();
@@ -69,14 +81,14 @@ impl Conf {
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// `conf/jma-receipt.conf`.
+    /// `conf/jma-receipt.conf`, or `orca-gateway.conf`.
     pub fn path(&self) -> PathBuf {
-        self.root.join("conf/jma-receipt.conf")
+        self.root.join("conf").join(self.names[0])
     }
 
-    /// `log/jma-receipt-weborca.log`.
+    /// `log/jma-receipt-weborca.log`, or `orca-gateway.log`.
     pub fn log_path(&self) -> PathBuf {
-        self.root.join("log/jma-receipt-weborca.log")
+        self.root.join("log").join(self.names[1])
     }
 
     /// `log/orca-gateway-access.log`.
@@ -152,11 +164,14 @@ impl Conf {
             let console = std::fs::read_to_string(&console_path).unwrap_or_default();
             format!("log:\n{log}console:\n{console}")
         };
-        let bound = match self.value("GATEWAY_LISTEN") {
-            Some("[::]:0") => process.listening(Ipv6Addr::UNSPECIFIED),
-            _ => process.listening(PUBLIC),
+        let listen = self.value("GATEWAY_LISTEN").context("an address")?;
+        let listen = listen.parse::<SocketAddr>()?.ip();
+        let bound = process.listening(listen).with_context(told)?;
+        let public = match listen {
+            IpAddr::V4(public) => public,
+            IpAddr::V6(_) => PUBLIC,
         };
-        let address = (PUBLIC, bound.with_context(told)?.port()).into();
+        let address = (public, bound.port()).into();
         let gateway = Gateway {
             conf: self.clone(),
             address,

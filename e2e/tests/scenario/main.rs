@@ -12,6 +12,7 @@ mod expiry;
 mod faults;
 mod first_start;
 mod guide;
+mod handbook;
 mod hygiene;
 mod killed;
 mod kits;
