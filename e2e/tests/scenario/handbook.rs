@@ -113,6 +113,11 @@ fn transition() -> anyhow::Result<()> {
 }
 
 #[test]
+fn from_original() -> anyhow::Result<()> {
+    play(&["certificates.md", "server.md", "from-original.md"])
+}
+
+#[test]
 fn two_servers() -> anyhow::Result<()> {
     play(&["certificates.md", "server.md", "two-servers.md"])
 }
