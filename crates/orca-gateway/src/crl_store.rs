@@ -177,26 +177,34 @@ impl CrlStore {
     /// Forgets the numbers that somebody asked to be forgotten: the next list of that authority is
     /// taken whatever its number. The last good copy stays in force until then.
     pub(crate) fn reset_as_asked(&mut self, authorities: &Authorities) -> Vec<Reset> {
-        let mut resets = Vec::new();
-        for authority in authorities.iter() {
+        let asked = self.asked_resets(authorities);
+        let reset = |authority: Arc<Certificate>| {
             let key = authority.key_id();
-            let asked = self.reset_path(key);
-            if !asked.exists() {
-                continue;
-            }
-            let number = self.number(key);
-            if let Some(known) = self.known.get_mut(&key) {
-                known.mark.number = None;
-                known.note_mark();
-            }
-            let done = self.save().and_then(|()| fs::remove_file(&asked));
-            resets.push(Reset {
-                authority: Arc::clone(authority),
+            let number = self.forget_number(key);
+            let marker = self.reset_path(key);
+            Reset {
+                authority,
                 number,
-                done,
-            });
-        }
-        resets
+                done: self.save().and_then(|()| fs::remove_file(&marker)),
+            }
+        };
+        asked.into_iter().map(reset).collect()
+    }
+
+    /// The authorities whose numbers somebody asked to be forgotten, and nobody forgot yet.
+    pub(crate) fn asked_resets(&self, authorities: &Authorities) -> Vec<Arc<Certificate>> {
+        authorities
+            .iter()
+            .filter(|authority| self.reset_path(authority.key_id()).exists())
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// Forgets a number, on disk with the next [`Self::save`]; what it was.
+    pub(crate) fn forget_number(&mut self, key: KeyId) -> Option<ListNumber> {
+        let known = self.known.get_mut(&key)?;
+        known.note_mark();
+        known.mark.number.take()
     }
 
     fn offer_one(
@@ -273,7 +281,8 @@ impl CrlStore {
         mark_path(&self.folder, key)
     }
 
-    fn reset_path(&self, key: KeyId) -> PathBuf {
+    /// The marker that asks for a reset.
+    pub(crate) fn reset_path(&self, key: KeyId) -> PathBuf {
         self.folder.join(format!("{key}.reset"))
     }
 }

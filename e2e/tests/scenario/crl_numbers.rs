@@ -57,6 +57,37 @@ fn a_restored_ca_needs_reset_crl_and_nothing_else_goes_back() -> anyhow::Result<
 }
 
 #[test]
+fn check_tells_of_a_reset_that_waits_for_the_next_start() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("user1")?;
+    let backup = std::fs::read(site.ca.crl())?;
+    site.ca.done("revoke_cert -c user1")?;
+    let conf = site.conf()?;
+    drop(conf.start()?);
+    std::fs::write(site.conf_dir().join("ca.crl"), &backup)?;
+    let before = conf.check()?.success()?;
+    assert!(before.contains("[crl-older]"), "{before}");
+    assert!(!before.contains("[crl-reset-pending]"), "{before}");
+    conf.program(&["reset_crl"])?.run()?.success()?;
+    // Looking changes nothing, so it is told until somebody starts.
+    for lang in ["ja", "en"] {
+        let checked = conf.program(&["check", "--lang", lang])?.run()?.success()?;
+        assert!(checked.contains("[crl-reset-pending]"), "{checked}");
+        assert!(!checked.contains("[crl-older]"), "{checked}");
+    }
+    let gateway = conf.start()?;
+    told(&gateway, "[crl-reset]")?;
+    wait::until("the list of the backup counts", || {
+        let client = TlsClient::new(&user.ca(), Version::Tls13, Some(Identity::of(&user).ok()?));
+        let answer = client.ok()?.get(gateway.address, "/").response().ok()?;
+        (answer.status == 200).then_some(())
+    })?;
+    let after = conf.check()?.success()?;
+    assert!(!after.contains("[crl-reset-pending]"), "{after}");
+    Ok(())
+}
+
+#[test]
 fn check_sees_the_copy_that_a_start_would_use() -> anyhow::Result<()> {
     let site = Site::new()?;
     let conf = site.conf()?;

@@ -1,6 +1,7 @@
 //! Who was there: the access log, whether it is as it was written, and when each certificate was used.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use orca_e2e::gateway::Gateway;
 use orca_e2e::kit::Kit;
 use orca_e2e::program::{Outcome, Program, ours};
 use orca_e2e::site::Site;
-use orca_e2e::tls::{TlsClient, Version};
+use orca_e2e::tls::{Identity, TlsClient, Version};
 use orca_e2e::wait;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -211,6 +212,65 @@ fn a_stranger_cannot_fill_the_disk() -> anyhow::Result<()> {
         .filter(|line| line["cause"] == "plain-http")
         .count();
     assert_eq!(told as u64 + left_out, 600);
+    Ok(())
+}
+
+#[test]
+fn requests_that_break_off_and_lists_that_are_refused_have_their_causes() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let user = site.client("user1")?;
+    let gateway = site.gateway()?;
+    let client = TlsClient::new(&user.ca(), Version::Tls13, Some(Identity::of(&user)?))?;
+    let ends = [
+        "Content-Length: 9\r\n\r\n123",
+        "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ];
+    for (index, end) in ends.iter().enumerate() {
+        let request = format!("POST /half{index} HTTP/1.1\r\nHost: weborca-server\r\n{end}");
+        let mut stream = client.connect(gateway.address)?;
+        stream.write_all(request.as_bytes())?;
+        stream.flush()?;
+        drop(stream);
+        let path = format!("/half{index}");
+        let line = gateway.access(&path, |entry| entry["path"] == path.as_str())?;
+        assert_eq!(line["cause"], "broken-request", "{line}");
+        assert_eq!(line["method"], "POST", "{line}");
+        assert_eq!(line["client"]["subject"], "/C=JP/O=orca/CN=user1", "{line}");
+    }
+
+    const LISTS: &str = "/.well-known/orca-mtls/crl";
+    let nobody = Curl::new(gateway.address, &user.ca());
+    let (garbage, huge) = (site.path("garbage"), site.path("huge"));
+    fs::write(&garbage, "garbage")?;
+    fs::File::create(&huge)?.set_len(65 << 20)?;
+    let put = |file: &Path| nobody.clone().arg("--upload-file").arg(file).get(LISTS);
+    let mut statuses = vec![put(&huge)?.status, put(&garbage)?.status];
+    statuses.push(
+        nobody
+            .clone()
+            .args(["--request", "DELETE"])
+            .get(LISTS)?
+            .status,
+    );
+    while statuses.last() != Some(&429) {
+        statuses.push(put(&garbage)?.status);
+        ensure!(statuses.len() < 50, "{statuses:?}");
+    }
+    assert_eq!(statuses[..4], [413, 403, 405, 403]);
+    let lines = wait::until("all of them", || {
+        let mut lines = gateway.access_log().ok()?;
+        lines.retain(|entry| entry["path"] == LISTS);
+        (lines.len() == statuses.len()).then_some(lines)
+    })?;
+    for (line, status) in lines.iter().zip(&statuses) {
+        assert_eq!(line["status"], *status, "{line}");
+        assert_eq!(line["cause"], "not-forwarded", "{line}");
+        assert_eq!(line["client"]["address"], "127.0.0.1", "{line}");
+        assert!(line["client"]["subject"].is_null(), "{line}");
+    }
+    put(&site.ca.crl())?;
+    let good = gateway.access("the good one", |entry| entry["status"] == 204)?;
+    assert!(good["cause"].is_null(), "{good}");
     Ok(())
 }
 

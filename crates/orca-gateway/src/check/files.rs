@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orca_messages::{Finding, render, text};
+use orca_pki::certificate::Certificate;
 use orca_pki::verification::Authorities;
 
 use super::{failure, remote};
@@ -107,6 +108,9 @@ fn lists(
 ) -> Vec<Finding> {
     let mut store = CrlStore::over(state);
     let mut findings = store.recall(authorities);
+    for authority in store.asked_resets(authorities) {
+        findings.push(reset_pending(&mut store, &authority));
+    }
     let mut gone = false;
     let mut offer = |octets: &mut dyn BufRead, source: ListSource| {
         let offered = store.offer(octets, source.carrier(), authorities, now);
@@ -145,6 +149,30 @@ fn lists(
         Some(graded(unusable, alarm, trouble.finding()))
     }));
     findings
+}
+
+/// `reset_crl` was called while no gateway ran: what a start would do with it.
+fn reset_pending(store: &mut CrlStore, authority: &Certificate) -> Finding {
+    let key = authority.key_id();
+    let subject = render::one_line(&authority.subject().one_line());
+    let number = match store.forget_number(key) {
+        Some(number) => text!("番号{number}", "number {number}"),
+        None => text!("番号の記録なし", "no number is remembered"),
+    };
+    let (ja, en) = (number.ja, number.en);
+    let marker = store.reset_path(key);
+    let marker = marker.display();
+    Finding::warning(
+        "crl-reset-pending",
+        text!(
+            "reset_crl により、次の起動時に認証局({subject})のCRLの記録({ja})を消去します。その次に届くCRLは、番号が古くても使用します。",
+            "reset_crl was called: the next start forgets what is known of the CRL of {subject} ({en}); the next CRL of it is taken whatever its number"
+        ),
+        text!(
+            "使用するCRLを CA_CRL の場所に置いてから起動してください。取りやめる場合は {marker} を削除してください。",
+            "put the CRL that is to count where CA_CRL says, then start; to take it back remove {marker}"
+        ),
+    )
 }
 
 fn is_taken(offer: &Offered) -> bool {
