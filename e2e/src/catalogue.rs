@@ -18,8 +18,9 @@ use syn::{
 };
 
 /// The programs and libraries whose messages people read.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "orca-conf",
+    "orca-diagnosis",
     "orca-pki",
     "orca-ca",
     "orca-catool",

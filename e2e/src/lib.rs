@@ -5,6 +5,7 @@ pub mod browser;
 pub mod catalogue;
 pub mod catool;
 pub mod curl;
+pub mod fault_lab;
 pub mod firefox;
 pub mod forge;
 pub mod gateway;

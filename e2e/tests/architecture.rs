@@ -7,16 +7,37 @@ use std::path::Path;
 use orca_e2e::program::Program;
 
 /// A program or library of ours and what it may see of ours, directly or not.
-const WALLS: [(&str, &[&str]); 6] = [
+const WALLS: [(&str, &[&str]); 8] = [
     ("orca-messages", &[]),
     ("orca-conf", &["orca-messages"]),
     ("orca-pki", &["orca-messages"]),
-    ("orca-ca", &["orca-messages", "orca-pki"]),
+    ("orca-wire", &[]),
+    (
+        "orca-diagnosis",
+        &["orca-messages", "orca-pki", "orca-wire"],
+    ),
+    ("orca-ca", &["orca-messages", "orca-pki", "orca-wire"]),
     (
         "orca-catool",
-        &["orca-ca", "orca-conf", "orca-messages", "orca-pki"],
+        &[
+            "orca-ca",
+            "orca-conf",
+            "orca-diagnosis",
+            "orca-messages",
+            "orca-pki",
+            "orca-wire",
+        ],
     ),
-    ("orca-gateway", &["orca-conf", "orca-messages", "orca-pki"]),
+    (
+        "orca-gateway",
+        &[
+            "orca-conf",
+            "orca-diagnosis",
+            "orca-messages",
+            "orca-pki",
+            "orca-wire",
+        ],
+    ),
 ];
 
 /// What must not be in a program: other TLS stacks, other providers, wrappers of either.

@@ -17,9 +17,11 @@ use orca_pki::revocation::RevocationReason;
 use orca_pki::serial::SerialNumber;
 
 mod definition;
+mod diagnose;
 mod kits;
 mod usage;
 
+pub(crate) use diagnose::{DiagnoseArgs, past_date};
 pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
 use usage::Fault;
 pub(crate) use usage::UsageError;
@@ -46,6 +48,7 @@ pub(crate) enum Command {
     ServerKit(ServerKitArgs),
     ApiKit(ApiKitArgs),
     PublishCrl(Format),
+    Diagnose(DiagnoseArgs),
     /// `--help` or `--version`: text for standard output.
     Show(String),
 }
@@ -175,6 +178,7 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         Some(("server_kit", m)) => Command::ServerKit(kits::server_kit(m)?),
         Some(("api_kit", m)) => Command::ApiKit(kits::api_kit(m)?),
         Some(("publish_crl", m)) => Command::PublishCrl(format(m)),
+        Some(("diagnose", m)) => Command::Diagnose(diagnose::diagnose(m)?),
         Some((other, _)) => {
             let what = other.to_owned();
             return Err(UsageError::Argument {

@@ -81,6 +81,9 @@ fn run(
         return Ok(0);
     }
     let now = now();
+    if let Command::Diagnose(args) = call.command {
+        return command::diagnose::run(Place::find(call.config, env), args, session, now);
+    }
     let place = Place::find(call.config, env)?;
     if let Command::Init(args) = call.command {
         command::init::run(place, args, session, now)?;
@@ -126,7 +129,7 @@ fn execute(
         Command::PublishCrl(format) => {
             command::publish_crl::run(authority, format, session, now)?;
         }
-        Command::Init(_) | Command::Show(_) => {}
+        Command::Diagnose(_) | Command::Init(_) | Command::Show(_) => {}
     }
     Ok(0)
 }

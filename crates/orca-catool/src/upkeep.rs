@@ -26,7 +26,9 @@ impl Upkeep {
         match command {
             Command::RevokeCert(_) | Command::IssueCrl(_) => Self::Afterwards,
             Command::PublishCrl(_) => Self::Before,
-            Command::ListCert(_) | Command::Overview | Command::Show(_) => Self::Reading,
+            Command::ListCert(_) | Command::Overview | Command::Show(_) | Command::Diagnose(_) => {
+                Self::Reading
+            }
             Command::Init(_)
             | Command::IssueServerCert(_)
             | Command::IssueClientCert(_)

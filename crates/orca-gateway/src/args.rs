@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Command};
+use orca_diagnosis::report::Form;
 use orca_messages::{Lang, Localize, Text, text};
 
 mod definition;
@@ -61,6 +62,17 @@ pub(crate) enum Format {
     Csv,
     Json,
     Table,
+}
+
+impl Format {
+    /// The same for findings.
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Csv => Form::Csv,
+            Self::Json => Form::Json,
+            Self::Table => Form::Table,
+        }
+    }
 }
 
 /// Why there is nothing to do.

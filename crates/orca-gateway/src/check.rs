@@ -5,14 +5,11 @@ mod files;
 mod places;
 mod remote;
 
-use std::io::{self, Write};
 use std::path::Path;
 
-use orca_messages::{Finding, Lang, Localize, Text, Verdict, render, text};
-use serde::Serialize;
+use orca_messages::{Finding, Localize, Verdict, text};
 
 use crate::admission;
-use crate::args::Format;
 use crate::clock::Clock;
 use crate::config::{self, Config, CrlUnusable, Mode, Reading, WEBORCA_CONF};
 use crate::connector::Connector;
@@ -49,85 +46,11 @@ pub(crate) fn findings(conf: &Path, clock: Clock) -> Vec<Finding> {
     findings
 }
 
-/// Prints findings; tells whether anything is broken.
-///
-/// # Errors
-/// The output is closed.
-pub(crate) fn print(
-    findings: &[Finding],
-    format: Format,
-    lang: Lang,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let rows = findings.iter().map(|finding| Row::new(finding, lang));
-    match format {
-        Format::Table => {
-            for finding in findings {
-                writeln!(out, "{}", render::finding(finding, lang))?;
-            }
-            writeln!(out, "{}", summary(findings).get(lang))?;
-        }
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &rows.collect::<Vec<_>>())?;
-            writeln!(out)?;
-        }
-        Format::Csv => {
-            writeln!(out, "id,verdict,message,remedy")?;
-            for row in rows {
-                let cells = [
-                    row.id,
-                    verdict(row.verdict),
-                    row.message,
-                    row.remedy.unwrap_or(""),
-                ];
-                writeln!(out, "{}", cells.map(csv_cell).join(","))?;
-            }
-        }
-    }
-    out.flush()
-}
-
 /// Whether a start would fail, or users would be turned away though it goes; the exit code is 1 then.
 pub(crate) fn any_failed(findings: &[Finding]) -> bool {
     findings
         .iter()
         .any(|finding| finding.verdict == Verdict::Failure)
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    id: &'a str,
-    verdict: Verdict,
-    message: &'a str,
-    remedy: Option<&'a str>,
-}
-
-impl<'a> Row<'a> {
-    fn new(finding: &'a Finding, lang: Lang) -> Self {
-        Self {
-            id: finding.id,
-            verdict: finding.verdict,
-            message: finding.message.get(lang),
-            remedy: finding.remedy.as_ref().map(|remedy| remedy.get(lang)),
-        }
-    }
-}
-
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "ok",
-        Verdict::Warning => "warning",
-        Verdict::Failure => "failure",
-    }
-}
-
-/// RFC 4180 §2.
-fn csv_cell(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }
 
 fn failure(error: &dyn Localize) -> Finding {
@@ -234,19 +157,10 @@ fn application(config: &Config, ca_crt: Option<&Path>) -> Finding {
     }
 }
 
-/// The last line of a table: what was found, and what the exit code says of it.
-fn summary(findings: &[Finding]) -> Text {
-    let count = |verdict| findings.iter().filter(|one| one.verdict == verdict).count();
-    let (failures, warnings) = (count(Verdict::Failure), count(Verdict::Warning));
-    let code = u8::from(failures > 0);
-    text!(
-        "結果: 異常{failures}件、警告{warnings}件。終了コード{code}(異常があれば1、警告だけなら0)",
-        "result: {failures} failed, {warnings} to look at; exit code {code} (1 if anything failed, 0 with warnings alone)"
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn in_conf(name: &str, text: &str) -> (tempfile::TempDir, Vec<Finding>) {
@@ -322,31 +236,5 @@ mod tests {
         let path = folder.path().join("orca-gateway.conf");
         let found = findings(&path, Clock::system());
         assert_eq!(verdict_of(&found, "keys-shared"), Some(Verdict::Failure));
-    }
-
-    #[test]
-    fn findings_print_as_lines_json_and_csv() {
-        let found = [Finding::failure(
-            "x-y",
-            text!("壊れ,た", "broken, \"it\" is"),
-            text!("直す", "mend"),
-        )];
-        let printed = |format| {
-            let mut out = Vec::new();
-            print(&found, format, Lang::En, &mut out).unwrap();
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(
-            printed(Format::Table),
-            "failure: broken, \"it\" is [x-y]\nremedy: mend\n\
-             result: 1 failed, 0 to look at; exit code 1 (1 if anything failed, 0 with warnings alone)\n"
-        );
-        assert_eq!(
-            printed(Format::Csv),
-            "id,verdict,message,remedy\nx-y,failure,\"broken, \"\"it\"\" is\",mend\n"
-        );
-        let json: serde_json::Value = serde_json::from_str(&printed(Format::Json)).unwrap();
-        assert_eq!(json[0]["verdict"], "failure");
-        assert_eq!(json[0]["remedy"], "mend");
     }
 }

@@ -76,6 +76,8 @@ use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use orca_messages::{Finding, Lang, Localize, render};
+use orca_diagnosis::report;
+use orca_messages::{Lang, Localize, render};
 
 use args::{Args, Format, Stop, Task, VerifyArgs};
 use clock::Clock;
@@ -140,7 +142,12 @@ fn place(args: &Args) -> ExitCode {
 fn check(path: &Path, format: Format, lang: Lang) -> ExitCode {
     let findings = check::findings(path, Clock::system());
     // A closed pipe is nobody's trouble.
-    let _ = check::print(&findings, format, lang, &mut std::io::stdout().lock());
+    let _ = report::print(
+        &findings,
+        format.form(),
+        lang,
+        &mut std::io::stdout().lock(),
+    );
     if check::any_failed(&findings) {
         ExitCode::FAILURE
     } else {

@@ -6,6 +6,7 @@
 pub mod bundle;
 pub mod certificate;
 pub mod crl;
+pub mod decryption;
 pub mod encryption;
 pub mod issuance;
 pub mod key;

@@ -27,6 +27,8 @@ use crate::encryption::{EncryptionError, ROUNDS, Scheme, encrypt, encrypted_priv
 use crate::key::KeyPair;
 use crate::passphrase::{Passphrase, RandomSource};
 
+pub mod reading;
+
 /// Which readers a file is made for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pkcs12Profile {

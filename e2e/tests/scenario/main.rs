@@ -6,6 +6,7 @@ mod crl_delivery;
 mod crl_numbers;
 mod crl_poll;
 mod crowd;
+mod diagnose;
 mod disks;
 mod early_answers;
 mod expiry;

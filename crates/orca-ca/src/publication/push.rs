@@ -2,7 +2,7 @@
 //! proxy is asked, and of the answer only the head counts.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use orca_pki::certificate::Certificate;
 use orca_pki::crl::{self, UnverifiedCrl};
 use orca_pki::name::HostName;
 use orca_pki::revocation::{CertificateRevocationList, CrlNumber};
+use orca_wire::{NoHead, Timed};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
@@ -25,12 +26,6 @@ const PATH: &str = "/.well-known/orca-mtls/crl";
 /// The protocol name (RFC 7301) by which a gateway in `strict` knows that no client certificate
 /// will come; any server else takes the second.
 const PROTOCOLS: [&[u8]; 2] = [b"orca-mtls-crl", b"http/1.1"];
-/// Longest wait for a TCP connection.
-const CONNECT: Duration = Duration::from_secs(3);
-/// Octets of an answer's head that are read.
-const HEAD: usize = 16 * 1024;
-/// Fields of an answer that are read.
-const FIELDS: usize = 64;
 /// Octets of a gateway's own list that are read.
 const LIST: u64 = 64 * 1024 * 1024;
 
@@ -204,74 +199,27 @@ fn open(gateway: &GatewayAddress, parcel: &Parcel, end: Instant) -> Result<Strea
     };
     let connection = ClientConnection::new(Arc::clone(&parcel.tls), name)
         .map_err(|error| PushFailure::Lost(error.to_string()))?;
-    let socket = Timed {
-        tcp: connect(gateway, end)?,
-        end,
-    };
-    let mut stream = StreamOwned::new(connection, socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
+    let addresses = addresses(gateway)?;
+    if addresses.is_empty() {
+        return Err(PushFailure::UnknownHost);
     }
-    Ok(stream)
+    Ok(orca_wire::shake(
+        connection,
+        Timed::connect(addresses, end)?,
+    )?)
 }
 
-/// Tries every address of the name; the last trouble is told.
-fn connect(gateway: &GatewayAddress, end: Instant) -> Result<TcpStream, PushFailure> {
-    let addresses: Vec<SocketAddr> = match &gateway.host {
-        HostName::Ip(address) => vec![(*address, gateway.port).into()],
+fn addresses(gateway: &GatewayAddress) -> Result<Vec<SocketAddr>, PushFailure> {
+    match &gateway.host {
+        HostName::Ip(address) => Ok(vec![(*address, gateway.port).into()]),
         HostName::Dns(name) => (name.as_str(), gateway.port)
             .to_socket_addrs()
-            .map_err(|_| PushFailure::UnknownHost)?
-            .collect(),
-    };
-    let mut failure = PushFailure::UnknownHost;
-    for address in addresses {
-        let limit = left(end)?.min(CONNECT);
-        match TcpStream::connect_timeout(&address, limit) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => failure = error.into(),
-        }
-    }
-    Err(failure)
-}
-
-fn left(end: Instant) -> io::Result<Duration> {
-    let left = end.saturating_duration_since(Instant::now());
-    match left.is_zero() {
-        true => Err(io::ErrorKind::TimedOut.into()),
-        false => Ok(left),
+            .map(Iterator::collect)
+            .map_err(|_| PushFailure::UnknownHost),
     }
 }
 
-/// A socket on which nothing lasts beyond a moment, however slowly the octets come.
-#[derive(Debug)]
-struct Timed {
-    tcp: TcpStream,
-    end: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(Some(left(self.end)?))?;
-        self.tcp.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(Some(left(self.end)?))?;
-        self.tcp.write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
-    }
-}
-
-/// The head of an answer, and what came behind it.
+/// What counts of an answer.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -280,86 +228,20 @@ struct Answer {
     rest: Vec<u8>,
 }
 
-/// Reads on to the end of the first head that is final (RFC 9110 §15.2).
 fn read_answer(stream: &mut impl Read) -> Result<Answer, PushFailure> {
-    let mut octets = Vec::new();
-    loop {
-        match parse(&octets)? {
-            Some((length, answer)) if (100..200).contains(&answer.status) => {
-                octets.drain(..length);
-            }
-            Some((length, mut answer)) => {
-                answer.rest = octets.split_off(length);
-                return Ok(answer);
-            }
-            None if octets.len() >= HEAD => return Err(PushFailure::NotHttp),
-            None => {
-                let mut piece = [0; 4096];
-                match stream.read(&mut piece)? {
-                    0 => return Err(PushFailure::Lost("end of stream".to_owned())),
-                    count => octets.extend_from_slice(&piece[..count]),
-                }
-            }
+    let head = orca_wire::read_head(stream).map_err(|error| match error {
+        NoHead::NotHttp => PushFailure::NotHttp,
+        NoHead::Lost(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            PushFailure::Lost("end of stream".to_owned())
         }
-    }
-}
-
-/// The head in front, with its length, once it is there.
-fn parse(octets: &[u8]) -> Result<Option<(usize, Answer)>, PushFailure> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-    let mut head = httparse::Response::new(&mut fields);
-    let length = match head.parse(octets) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(PushFailure::NotHttp),
-    };
-    let field = |name: &str| {
-        let named = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
-        head.headers.iter().find(named).map(|field| field.value)
-    };
-    let answer = Answer {
-        status: head.code.ok_or(PushFailure::NotHttp)?,
-        wait: field("retry-after").and_then(retry_after),
-        length: field("content-length")
-            .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok()),
-        rest: Vec::new(),
-    };
-    Ok(Some((length, answer)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(mut wire: &[u8]) -> Result<u16, PushFailure> {
-        read_answer(&mut wire).map(|answer| answer.status)
-    }
-
-    #[test]
-    fn only_the_final_head_counts() {
-        assert_eq!(status(b"HTTP/1.1 204 No Content\r\n\r\n"), Ok(204));
-        assert_eq!(
-            status(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\nbody"),
-            Ok(403)
-        );
-        assert_eq!(
-            status(b"SSH-2.0-OpenSSH_9.2\r\n"),
-            Err(PushFailure::NotHttp)
-        );
-        assert!(matches!(status(b"HTTP/1.1 20"), Err(PushFailure::Lost(_))));
-        let mut endless = b"HTTP/1.1 204 No Content\r\n".to_vec();
-        endless.extend_from_slice(&b"X: y\r\n".repeat(20_000));
-        assert_eq!(status(&endless), Err(PushFailure::NotHttp));
-        let mut endless = b"HTTP/1.1 204 No Content\r\nX: ".to_vec();
-        endless.resize(1 << 20, b'y');
-        assert_eq!(status(&endless), Err(PushFailure::NotHttp));
-    }
-
-    #[test]
-    fn what_follows_the_head_is_kept() {
-        let mut wire: &[u8] = b"HTTP/1.1 200 OK\r\nretry-after: 7\r\nContent-Length: 3\r\n\r\nabc";
-        let answer = read_answer(&mut wire).unwrap();
-        assert_eq!(answer.wait, Some(Duration::from_secs(7)));
-        assert_eq!((answer.length, answer.rest), (Some(3), b"abc".to_vec()));
-    }
+        NoHead::Lost(error) => error.into(),
+    })?;
+    Ok(Answer {
+        status: head.status,
+        wait: head.field("retry-after").and_then(retry_after),
+        length: head
+            .field("content-length")
+            .and_then(|value| value.parse().ok()),
+        rest: head.rest,
+    })
 }

@@ -1,0 +1,76 @@
+//! `diagnose`.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use jiff::civil::Date;
+use orca_ca::publication::GatewayAddress;
+use orca_diagnosis::identity::Source;
+use orca_diagnosis::target::Target;
+use orca_messages::text;
+
+use super::{Format, UsageError, format, one, path};
+
+#[derive(Debug)]
+pub(crate) struct DiagnoseArgs {
+    pub(crate) target: Option<Target>,
+    pub(crate) source: Option<Source>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) at: Option<Date>,
+    pub(crate) format: Format,
+}
+
+pub(super) fn diagnose(m: &ArgMatches) -> Result<DiagnoseArgs, UsageError> {
+    Ok(DiagnoseArgs {
+        target: one(m, "url").map(target).transpose()?,
+        source: source(m),
+        ca: path(m, "ca"),
+        at: one(m, "at").map(date).transpose()?,
+        format: format(m),
+    })
+}
+
+fn target(text: &str) -> Result<Target, UsageError> {
+    let address: GatewayAddress = text.parse().map_err(|_| {
+        let why = text!(
+            "https://192.168.1.100:8000 のように指定してください。",
+            "expected is an address such as https://192.168.1.100:8000"
+        );
+        UsageError::value("invalid-url", "https://HOST:PORT", text, why)
+    })?;
+    Ok(Target {
+        host: address.host,
+        port: address.port,
+    })
+}
+
+fn source(m: &ArgMatches) -> Option<Source> {
+    let passphrase = path(m, "passphrase-file");
+    if let (Some(file), Some(passphrase)) = (path(m, "p12"), passphrase.clone()) {
+        return Some(Source::Pkcs12 { file, passphrase });
+    }
+    Some(Source::Pem {
+        certificate: path(m, "cert")?,
+        key: path(m, "key")?,
+        passphrase,
+    })
+}
+
+fn date(text: &str) -> Result<Date, UsageError> {
+    text.parse().map_err(|_| {
+        let why = text!(
+            "2027-04-01 のように指定してください。",
+            "expected is a date such as 2027-04-01"
+        );
+        UsageError::value("invalid-date", "--at", text, why)
+    })
+}
+
+/// `--at` with a day that is over.
+pub(crate) fn past_date(date: Date) -> UsageError {
+    let why = text!(
+        "今日より後の日を指定してください。",
+        "expected is a day after today"
+    );
+    UsageError::value("invalid-date", "--at", &date.to_string(), why)
+}

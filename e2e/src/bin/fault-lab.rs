@@ -1,0 +1,58 @@
+//! A local server with a fault, to train people who support clinics.
+//!
+//! `fault-lab NAME` makes a clinic in a temporary folder, starts a server that has the fault, and
+//! prints its address and what to try; it runs until it is killed. `fault-lab --list` names the
+//! faults.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use orca_e2e::fault_lab::FAULTS;
+use orca_e2e::program::ours;
+use orca_e2e::site::Site;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let name = std::env::args().nth(1);
+    let name = name.context("usage: fault-lab NAME, fault-lab --list")?;
+    let mut out = std::io::stdout().lock();
+    if name == "--list" {
+        for fault in FAULTS {
+            writeln!(out, "{:<24}{}", fault.name, fault.symptom)?;
+        }
+        return Ok(());
+    }
+    let fault = FAULTS.iter().find(|fault| fault.name == name);
+    let fault = fault.with_context(|| format!("no fault {name}: fault-lab --list names all"))?;
+    let site = Site::new()?;
+    let station = fault.start(&site)?;
+    let kit = site.client("trainee")?;
+    let home = site.ca.home().display();
+    let program = ours("orca-catool")?;
+    let options = station.options.join(" ");
+    writeln!(out, "{}", station.url)?;
+    writeln!(out, "symptom   {}", fault.symptom)?;
+    writeln!(out, "ca        {}", kit.ca().display())?;
+    writeln!(out, "p12       {}", kit.p12().display())?;
+    writeln!(out, "password  {}", kit.passphrase()?)?;
+    writeln!(
+        out,
+        "try       HOME={home} {} diagnose {} {options}",
+        program.display(),
+        station.url
+    )?;
+    out.flush()?;
+    loop {
+        std::thread::park();
+    }
+}
