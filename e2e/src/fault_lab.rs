@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use rustix::net::AddressFamily;
+use rustix::net::SocketFlags;
 use rustix::net::SocketType;
 
 use crate::catool::Catool;
@@ -478,7 +479,9 @@ fn closes() -> anyhow::Result<Station> {
 
 /// A queue that is full: the kernel drops whoever comes then, as a firewall does.
 fn crowded() -> anyhow::Result<Station> {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    // A program that inherited it would seem to listen there itself.
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     rustix::net::listen(&socket, 0)?;
     let listener = TcpListener::from(socket);

@@ -20,6 +20,7 @@ mod server;
 
 pub use future::{Ending, by_then};
 pub use identity::no_identity;
+pub use server::issue_command;
 
 /// What is known beside the facts.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Command};
+use jiff::civil::Date;
 use orca_diagnosis::report::Form;
 use orca_messages::{Lang, Localize, Text, text};
 
@@ -33,6 +34,8 @@ pub(crate) enum Task {
     ResetCrl(Option<String>),
     /// Tell what a start would do.
     Check(Format),
+    /// Tell that, and what a client would find.
+    Diagnose(DiagnoseArgs),
     /// Tell from access logs who would be locked out.
     ObserveReport(Order),
     /// Tell when each certificate was seen last.
@@ -45,6 +48,14 @@ pub(crate) enum Task {
     Attach(Option<Mode>, Run),
     /// Take it away.
     Detach(Departure, Run),
+}
+
+/// What to look at beside the present.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct DiagnoseArgs {
+    /// What will have ended by then is told too.
+    pub(crate) at: Option<Date>,
+    pub(crate) format: Format,
 }
 
 /// Which files to verify.
@@ -140,16 +151,24 @@ fn wanted_lang(arguments: &[OsString]) -> Option<Lang> {
 
 /// The definition with the types that its values have here.
 fn command(lang: Lang) -> Command {
-    definition::definition(lang).mut_subcommand("observe_report", |report| {
-        report.mut_arg("since", |since| {
-            since.value_parser(clap::value_parser!(Since))
+    definition::definition(lang)
+        .mut_subcommand("observe_report", |report| {
+            report.mut_arg("since", |since| {
+                since.value_parser(clap::value_parser!(Since))
+            })
         })
-    })
+        .mut_subcommand("diagnose", |diagnose| {
+            diagnose.mut_arg("at", |at| at.value_parser(clap::value_parser!(Date)))
+        })
 }
 
 fn args(lang: Lang, matches: &ArgMatches) -> Args {
     let task = match matches.subcommand() {
-        Some(("check" | "diagnose", matches)) => Task::Check(format(matches)),
+        Some(("check", matches)) => Task::Check(format(matches)),
+        Some(("diagnose", matches)) => Task::Diagnose(DiagnoseArgs {
+            at: matches.get_one::<Date>("at").copied(),
+            format: format(matches),
+        }),
         Some(("observe_report", matches)) => Task::ObserveReport(Order {
             files: matches
                 .get_many::<PathBuf>("file")
@@ -290,10 +309,18 @@ mod tests {
         for (line, format) in [
             ("check", Format::Table),
             ("check --format json", Format::Json),
-            ("diagnose --format=table", Format::Table),
         ] {
             assert_eq!(parsed(line).unwrap().task, Task::Check(format));
         }
+        let at = Some(Date::constant(2027, 4, 1));
+        for (line, at, format) in [
+            ("diagnose --format=csv", None, Format::Csv),
+            ("diagnose --at 2027-04-01", at, Format::Table),
+        ] {
+            let args = DiagnoseArgs { at, format };
+            assert_eq!(parsed(line).unwrap().task, Task::Diagnose(args));
+        }
+        assert!(parsed("diagnose --at someday").is_err());
     }
 
     #[test]

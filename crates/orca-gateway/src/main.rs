@@ -25,6 +25,7 @@ mod crl_service;
 mod crl_store;
 mod cuts;
 mod denial;
+mod diagnose;
 mod doorway;
 mod examination;
 mod exempt;
@@ -75,11 +76,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
-use orca_messages::{Finding, Lang, Localize, render};
 use orca_diagnosis::report;
-use orca_messages::{Lang, Localize, render};
+use orca_messages::{Finding, Lang, Localize, render};
 
-use args::{Args, Format, Stop, Task, VerifyArgs};
+use args::{Args, DiagnoseArgs, Format, Stop, Task, VerifyArgs};
 use clock::Clock;
 use observe_report::{Order, Report};
 use support_bundle::Owner;
@@ -100,6 +100,7 @@ fn act(args: Args) -> ExitCode {
     let path = args.conf.unwrap_or_else(config::default_path);
     match &args.task {
         Task::Check(format) => return check(&path, *format, args.lang),
+        Task::Diagnose(diagnosis) => return diagnose(&path, *diagnosis, args.lang),
         Task::ObserveReport(report) => return observe_report(report, args.lang),
         Task::ResetCrl(word) => return reset_crl(&path, word.as_deref(), args.lang),
         Task::LastSeen(format) => return last_seen(&path, *format, args.lang),
@@ -140,18 +141,21 @@ fn place(args: &Args) -> ExitCode {
 }
 
 fn check(path: &Path, format: Format, lang: Lang) -> ExitCode {
-    let findings = check::findings(path, Clock::system());
+    print_findings(&check::findings(path, Clock::system()), format, lang)
+}
+
+fn diagnose(path: &Path, args: DiagnoseArgs, lang: Lang) -> ExitCode {
+    let findings = diagnose::findings(path, args.at, Clock::system());
+    print_findings(&findings, args.format, lang)
+}
+
+fn print_findings(findings: &[Finding], format: Format, lang: Lang) -> ExitCode {
+    let mut out = std::io::stdout().lock();
     // A closed pipe is nobody's trouble.
-    let _ = report::print(
-        &findings,
-        format.form(),
-        lang,
-        &mut std::io::stdout().lock(),
-    );
-    if check::any_failed(&findings) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    let _ = report::print(findings, format.form(), lang, &mut out);
+    match check::any_failed(findings) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     }
 }
 

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use orca_diagnosis::report::{self, Form};
 use orca_messages::{Lang, Text, text};
 
-use crate::args::Format;
 use crate::attach::Record;
 use crate::check;
 use crate::clock::Clock;
@@ -124,12 +124,7 @@ fn conf_files(path: &Path) -> Vec<PathBuf> {
 fn checked(path: &Path, clock: Clock, lang: Lang, secrets: &Secrets) -> Item {
     let code = lang.code();
     let mut told = Vec::new();
-    let printed = check::print(
-        &check::findings(path, clock),
-        Format::Table,
-        lang,
-        &mut told,
-    );
+    let printed = report::print(&check::findings(path, clock), Form::Table, lang, &mut told);
     let content = match printed {
         Ok(()) => Ok(secrets.scrub(&String::from_utf8_lossy(&told))),
         Err(error) => Err(unreadable(&error)),

@@ -111,7 +111,7 @@ fn wrong_name(target: &Target, hosts: &[HostName]) -> Finding {
 
 /// What makes a certificate with the names there are and this one; an address takes the place of
 /// the addresses before it.
-pub(super) fn issue_command(wanted: &HostName, hosts: &[HostName]) -> String {
+pub fn issue_command(wanted: &HostName, hosts: &[HostName]) -> String {
     let mut words = String::from("orca-catool issue_server_cert");
     let replaces = matches!(wanted, HostName::Ip(_));
     let kept = hosts.iter().filter(|host| {

@@ -113,7 +113,20 @@ pub(super) fn definition(lang: Lang) -> Command {
             ),
         )
         .subcommand(
-            subcommand("diagnose", text!("問題を調べる", "look for what is wrong")).arg(format()),
+            subcommand(
+                "diagnose",
+                text!(
+                    "check に加えて、起動中のゲートウェイに接続して問題を調べる(異常があれば終了コード1)",
+                    "do what check does and look at the running gateway too; exit 1 if anything failed"
+                ),
+            )
+            .arg(
+                Arg::new("at").long("at").value_name("DATE").help(say(text!(
+                    "この日までに期限が切れるものも調べる(例 2027-04-01)",
+                    "tell too what will have ended by that day, e.g. 2027-04-01"
+                ))),
+            )
+            .arg(format()),
         )
         .subcommand(
             subcommand(

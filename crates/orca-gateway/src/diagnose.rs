@@ -1,0 +1,263 @@
+//! `orca-gateway diagnose`: what `check` finds, what a client finds at the running gateway, and
+//! whether the machine still has the addresses of its certificate.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use orca_diagnosis::checks::{self, Beliefs, Ending, Names, Registered};
+use orca_diagnosis::facts::{self, Answer, Contact, Lists, Seen};
+use orca_diagnosis::target::Target;
+use orca_messages::{Finding, text};
+use orca_pki::certificate::Certificate;
+use orca_pki::crl::UnverifiedCrl;
+use orca_pki::name::HostName;
+
+use crate::check;
+use crate::clock::Clock;
+use crate::config::{self, Config, HttpsFiles, Mode};
+use crate::credentials::Credentials;
+
+mod addresses;
+
+/// What is found where the program that answers is the configured gateway.
+const OURS: &str = "own-certificate-served";
+
+/// Everything that is wrong, and with `at` what will have ended by then.
+pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Finding> {
+    let mut findings = check::findings(conf, clock);
+    let Ok(reading) = config::read(conf) else {
+        return findings;
+    };
+    let Ok(config) = &reading.config else {
+        return findings;
+    };
+    let visit = Visit {
+        config,
+        now: clock.now(),
+        zone: TimeZone::system(),
+    };
+    let more = match &config.mode {
+        Mode::Http => visit.http(),
+        Mode::Https(files) => visit.https(files, at),
+    };
+    // The port is taken by the very gateway; without GATEWAY_STATUS `check` cannot know.
+    if more.iter().any(|finding| finding.id == OURS) {
+        findings.retain(|finding| finding.id != "port-in-use");
+    }
+    for finding in more {
+        if !findings.iter().any(|known| known.id == finding.id) {
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+struct Visit<'a> {
+    config: &'a Config,
+    now: Timestamp,
+    zone: TimeZone,
+}
+
+impl Visit<'_> {
+    /// Whether anybody answers, and not with TLS.
+    fn http(&self) -> Vec<Finding> {
+        let target = self.target();
+        match facts::look(&target, None, self.now) {
+            Contact::Refused => vec![not_running(&target)],
+            Contact::PlainHttp => vec![Finding::ok(
+                "http-answers",
+                text!(
+                    "{target} はhttpで応答しています(設定どおり)。",
+                    "{target} answers in http, as configured"
+                ),
+            )],
+            Contact::Tls(_) => vec![another_mode(&target)],
+            contact => checks::outside(&target, &contact, None, &self.beliefs(&[]), self.now),
+        }
+    }
+
+    fn https(&self, files: &HttpsFiles, at: Option<Date>) -> Vec<Finding> {
+        // Why they cannot be loaded has been told.
+        let Ok(credentials) = Credentials::load(files) else {
+            return Vec::new();
+        };
+        let authorities: Vec<Certificate> = credentials
+            .authorities()
+            .iter()
+            .map(|authority| Certificate::clone(authority))
+            .collect();
+        let target = self.target();
+        let contact = facts::look(&target, None, self.now);
+        let mut findings = match &contact {
+            Contact::Refused => vec![not_running(&target)],
+            Contact::Tls(seen) => self.seen(&target, &contact, seen, &credentials, &authorities),
+            _ => checks::outside(
+                &target,
+                &contact,
+                None,
+                &self.beliefs(&authorities),
+                self.now,
+            ),
+        };
+        findings.extend(addresses::finding(credentials.server()));
+        if let Some(date) = at {
+            let server = credentials.server().clone();
+            let endings = endings(server, authorities, &contact);
+            findings.extend(self.by(date, &endings));
+        }
+        findings
+    }
+
+    fn seen(
+        &self,
+        target: &Target,
+        contact: &Contact,
+        seen: &Seen,
+        credentials: &Credentials,
+        authorities: &[Certificate],
+    ) -> Vec<Finding> {
+        let beliefs = self.beliefs(authorities);
+        let mut findings = checks::outside(target, contact, None, &beliefs, self.now);
+        // We come without a certificate, and should not get far.
+        findings.retain(|finding| finding.id != "no-certificate");
+        let refused = match &seen.answer {
+            Answer::Alert(_) => true,
+            Answer::Http(reply) => reply.number.as_deref() == Some("E-101"),
+            Answer::Closed | Answer::NotHttp | Answer::Silent => false,
+        };
+        if refused {
+            findings.push(Finding::ok(
+                "refuses-without-certificate",
+                text!(
+                    "クライアント証明書のない接続は拒否されています。",
+                    "who comes without a client certificate is refused"
+                ),
+            ));
+        }
+        let shown = seen.chain.first().map(Certificate::fingerprint);
+        findings.push(match shown == Some(credentials.server().fingerprint()) {
+            true => own_certificate(target),
+            false => another_certificate(target),
+        });
+        findings
+    }
+
+    fn beliefs(&self, authorities: &[Certificate]) -> Beliefs {
+        Beliefs {
+            authorities: authorities.to_vec(),
+            registered: Registered::Unasked,
+            newest_list: None,
+            names: Names::Any,
+            zone: self.zone.clone(),
+        }
+    }
+
+    /// Our own listener, by an address of this machine.
+    fn target(&self) -> Target {
+        let listen = self.config.listen;
+        let address = match listen {
+            // `[::]` takes IPv4 too, or has fallen back to it.
+            _ if listen.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            _ => listen.ip(),
+        };
+        Target {
+            host: HostName::Ip(address),
+            port: listen.port(),
+        }
+    }
+
+    fn by(&self, date: Date, endings: &[Ending]) -> Vec<Finding> {
+        let midnight = self.zone.to_timestamp(date.at(0, 0, 0, 0));
+        let then = midnight.unwrap_or(Timestamp::MAX);
+        if then < self.now {
+            return vec![past(date)];
+        }
+        checks::by_then(endings, self.now, then, &self.zone)
+    }
+}
+
+/// What ends here: certificates, and the lists that are in force.
+fn endings(server: Certificate, authorities: Vec<Certificate>, contact: &Contact) -> Vec<Ending> {
+    let mut endings = vec![Ending::Server(server)];
+    if let Contact::Tls(seen) = contact
+        && let Lists::Found(lists) = &seen.lists
+    {
+        endings.extend(lists.iter().filter_map(|der| {
+            let list = UnverifiedCrl::from_der(der).ok()?;
+            let list = list.verify(&authorities).ok()?;
+            Some(Ending::List(list.number().to_string(), list.next_update()))
+        }));
+    }
+    endings.extend(authorities.into_iter().map(Ending::Authority));
+    endings
+}
+
+fn not_running(target: &Target) -> Finding {
+    Finding::warning(
+        "gateway-not-running",
+        text!(
+            "orca-gatewayは起動していません({target} で応答がありません)。",
+            "orca-gateway does not run: nobody answers at {target}"
+        ),
+        text!(
+            "異常がある場合は取り除いてから、systemctl start orca-gateway を実行してください。",
+            "remove what failed, if anything did, then run systemctl start orca-gateway"
+        ),
+    )
+}
+
+fn another_mode(target: &Target) -> Finding {
+    Finding::failure(
+        "another-mode",
+        text!(
+            "設定ファイルはHTTPですが、{target} はHTTPSで応答しています。設定の変更後に再起動されていないか、別のプログラムです。",
+            "the configuration says HTTP, but {target} answers in HTTPS: it was not restarted since, or is another program"
+        ),
+        text!(
+            "systemctl restart orca-gateway を実行してください。",
+            "run systemctl restart orca-gateway"
+        ),
+    )
+}
+
+fn own_certificate(target: &Target) -> Finding {
+    Finding::ok(
+        "own-certificate-served",
+        text!(
+            "{target} で、SERVER_CRT の証明書を持つゲートウェイが応答しています。",
+            "the gateway that answers at {target} has the certificate of SERVER_CRT"
+        ),
+    )
+}
+
+fn another_certificate(target: &Target) -> Finding {
+    Finding::failure(
+        "another-certificate-served",
+        text!(
+            "{target} で応答しているプログラムは、SERVER_CRT とは別の証明書を使用しています。新しい証明書を読み込めなかったか、別のプログラムです。",
+            "what answers at {target} shows another certificate than SERVER_CRT: it could not load the new one, or is another program"
+        ),
+        text!(
+            "ログを確認し、上の異常を取り除いてください。ss -ltnp で待ち受けているプログラムを確認できます。",
+            "read the log and remove what failed above; ss -ltnp tells which program listens"
+        ),
+    )
+}
+
+fn past(date: Date) -> Finding {
+    Finding::failure(
+        "date-is-over",
+        text!(
+            "--at の日({date})は過ぎています。",
+            "the day of --at ({date}) is over"
+        ),
+        text!(
+            "今日より後の日を指定してください。",
+            "name a day after today"
+        ),
+    )
+}
