@@ -29,16 +29,16 @@ const CRATES: [&str; 6] = [
 
 /// A sentence in both languages.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Sentence {
-    ja: String,
+pub(crate) struct Sentence {
+    pub(crate) ja: String,
     en: String,
 }
 
 /// What is said under an id.
 #[derive(Clone, Debug, Default)]
-struct Entry {
-    message: Vec<Sentence>,
-    remedy: Vec<Sentence>,
+pub(crate) struct Entry {
+    pub(crate) message: Vec<Sentence>,
+    pub(crate) remedy: Vec<Sentence>,
 }
 
 /// The catalogue as Markdown.
@@ -49,12 +49,7 @@ struct Entry {
 pub fn markdown(root: &Path) -> anyhow::Result<String> {
     let mut text = String::from(HEAD);
     for name in CRATES {
-        let mut entries = BTreeMap::new();
-        for path in sources(&root.join("crates").join(name).join("src"))? {
-            let source = fs::read_to_string(&path)?;
-            let file = syn::parse_file(&source).with_context(|| path.display().to_string())?;
-            collect(&file, &mut entries);
-        }
+        let entries = entries(root, name)?;
         if entries.is_empty() {
             continue;
         }
@@ -66,6 +61,31 @@ pub fn markdown(root: &Path) -> anyhow::Result<String> {
         }
     }
     Ok(text)
+}
+
+/// What one of our crates says, by id.
+pub(crate) fn entries(root: &Path, name: &str) -> anyhow::Result<BTreeMap<String, Entry>> {
+    let mut entries = BTreeMap::new();
+    for path in sources(&root.join("crates").join(name).join("src"))? {
+        collect(&parsed(&path)?, &mut entries);
+    }
+    Ok(entries)
+}
+
+pub(crate) fn parsed(path: &Path) -> anyhow::Result<File> {
+    let source = fs::read_to_string(path)?;
+    syn::parse_file(&source).with_context(|| path.display().to_string())
+}
+
+/// All sentences of an expression in the order of the source, those of the functions it calls too.
+pub(crate) fn said(functions: &BTreeMap<String, ItemFn>, expression: &Expr) -> Vec<Sentence> {
+    let mut texts = Texts {
+        functions,
+        depth: 0,
+        found: Vec::new(),
+    };
+    texts.visit_expr(expression);
+    texts.found
 }
 
 const HEAD: &str = "\
@@ -105,7 +125,7 @@ fn collect(file: &File, entries: &mut BTreeMap<String, Entry>) {
 }
 
 /// Free functions of a file, so that a call in an arm can be followed.
-fn functions(file: &File) -> BTreeMap<String, ItemFn> {
+pub(crate) fn functions(file: &File) -> BTreeMap<String, ItemFn> {
     let functions = file.items.iter().filter_map(|item| match item {
         syn::Item::Fn(function) => Some((function.sig.ident.to_string(), function.clone())),
         _ => None,
@@ -152,13 +172,7 @@ impl Reader<'_> {
     }
 
     fn texts(&self, expression: &Expr) -> Vec<Sentence> {
-        let mut texts = Texts {
-            functions: self.functions,
-            depth: 0,
-            found: Vec::new(),
-        };
-        texts.visit_expr(expression);
-        texts.found
+        said(self.functions, expression)
     }
 
     /// A call of a function that is one match is as good as its arms.
@@ -276,7 +290,7 @@ fn fitting(cases: &[(Vec<String>, Expr)], variants: &[String]) -> Vec<Expr> {
 
 /// The arms of the first match of a body by the variants they name; a body without a match is one
 /// case for all.
-fn cases(block: &syn::Block) -> Vec<(Vec<String>, Expr)> {
+pub(crate) fn cases(block: &syn::Block) -> Vec<(Vec<String>, Expr)> {
     let matched = block.stmts.iter().find_map(|statement| match statement {
         syn::Stmt::Expr(Expr::Match(matched), _) => Some(matched),
         _ => None,
@@ -321,7 +335,7 @@ fn variants(arm: &Arm) -> Vec<String> {
 /// Calls are followed this deep.
 const DEPTH: usize = 3;
 
-fn called(call: &ExprCall) -> Option<String> {
+pub(crate) fn called(call: &ExprCall) -> Option<String> {
     match call.func.as_ref() {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
         _ => None,

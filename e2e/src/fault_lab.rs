@@ -30,7 +30,7 @@ use crate::stand_in::Vacancy;
 pub struct Fault {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What people at the telephone tell.
+    /// What people at the telephone read out: words of Chrome and Edge, then those of Firefox.
     pub symptom: &'static str,
     /// The id under which `diagnose` names it.
     pub finding: &'static str,
@@ -96,7 +96,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "silent",
-        symptom: "the browser waits for ever",
+        symptom: "読み込み中のまま進まない",
         finding: "silent",
         japanese: &["何も応答しません"],
         english: &["says nothing"],
@@ -112,7 +112,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "other-program",
-        symptom: "ERR_SSL_PROTOCOL_ERROR",
+        symptom: "ERR_SSL_PROTOCOL_ERROR(別のプログラム)",
         finding: "other-program",
         japanese: &["別のプログラム", "SSH-2.0-OpenSSH_9.2", "ss -ltnp"],
         english: &["another program", "SSH-2.0-OpenSSH_9.2", "ss -ltnp"],
@@ -120,7 +120,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "http",
-        symptom: "ERR_SSL_PROTOCOL_ERROR",
+        symptom: "ERR_SSL_PROTOCOL_ERROR, SSL_ERROR_RX_RECORD_TOO_LONG",
         finding: "not-https",
         japanese: &["「http」で応答", "Server Mode: HTTP", "server_kit"],
         english: &["http without encryption", "Server Mode: HTTP", "server_kit"],
@@ -128,7 +128,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "old-tls",
-        symptom: "ERR_SSL_VERSION_OR_CIPHER_MISMATCH",
+        symptom: "ERR_SSL_VERSION_OR_CIPHER_MISMATCH, SSL_ERROR_UNSUPPORTED_VERSION",
         finding: "tls-too-old",
         japanese: &["TLS 1.2以降に対応していません"],
         english: &["no TLS 1.2"],
@@ -136,7 +136,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "wrong-name",
-        symptom: "NET::ERR_CERT_COMMON_NAME_INVALID",
+        symptom: "NET::ERR_CERT_COMMON_NAME_INVALID, SSL_ERROR_BAD_CERT_DOMAIN",
         finding: "name-not-in-certificate",
         japanese: &[
             "接続先 127.0.0.1 がサーバ証明書にありません(記載: weborca-server、192.168.1.100)",
@@ -153,7 +153,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "expired-server",
-        symptom: "NET::ERR_CERT_DATE_INVALID",
+        symptom: "NET::ERR_CERT_DATE_INVALID, SEC_ERROR_EXPIRED_CERTIFICATE",
         finding: "server-certificate-expired",
         japanese: &["サーバ証明書の有効期限が1", "日前", "server_kit"],
         english: &["server certificate expired", "days ago", "server_kit"],
@@ -164,7 +164,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "another-ca",
-        symptom: "NET::ERR_CERT_AUTHORITY_INVALID",
+        symptom: "NET::ERR_CERT_AUTHORITY_INVALID, SEC_ERROR_UNKNOWN_ISSUER",
         finding: "server-certificate-of-another-ca",
         japanese: &["orca CA ", "当院の認証局「orca CA "],
         english: &["not by our CA, orca CA "],
@@ -208,7 +208,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "slow-clock",
-        symptom: "dates are judged wrongly",
+        symptom: "NET::ERR_CERT_DATE_INVALID(端末の時計)",
         finding: "clock-differs",
         japanese: &["この端末の時計がサーバより3日遅れて", "日付と時刻"],
         english: &["3 days behind", "set the one that is wrong"],
@@ -225,7 +225,7 @@ pub const FAULTS: &[Fault] = &[
         finding: "revoked",
         japanese: &["E-104", "破棄(失効)", "user-revoked"],
         english: &["E-104", "was revoked on", "user-revoked"],
-        make: |site, name| Ok(revoked(site, name, "explain")?),
+        make: |site, name| revoked(site, name, "explain"),
     },
     Fault {
         name: "unknown-ca",
@@ -276,7 +276,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "crl-missing",
-        symptom: "revoked certificates still work",
+        symptom: "破棄した証明書で接続できる(CRLなし)",
         finding: "crl-missing",
         japanese: &["破棄リスト(CRL)がありません", ":crl_publish:"],
         english: &["no revocation list", ":crl_publish:"],
@@ -284,7 +284,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "crl-overdue",
-        symptom: "an alarm in the log",
+        symptom: "ログの警告: CRLの期限切れ",
         finding: "crl-overdue",
         japanese: &["期限が", "切れています", "orca-catool issue_crl"],
         english: &["ran out on", "orca-catool issue_crl"],
@@ -292,7 +292,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "crl-behind",
-        symptom: "the latest revocation has no effect",
+        symptom: "破棄した証明書で接続できる(CRLが古い)",
         finding: "crl-not-delivered",
         japanese: &["届いていません", "orca-catool publish_crl"],
         english: &["has not reached the server", "orca-catool publish_crl"],
@@ -300,15 +300,15 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "revoked-strict",
-        symptom: "ERR_SSL_CLIENT_AUTH_… (strict)",
+        symptom: "ERR_BAD_SSL_CLIENT_AUTH_CERT, SSL_ERROR_REVOKED_CERT_ALERT",
         finding: "revoked",
         japanese: &["E-104", "破棄(失効)"],
         english: &["E-104", "was revoked"],
-        make: |site, name| Ok(revoked(site, name, "strict")?),
+        make: |site, name| revoked(site, name, "strict"),
     },
     Fault {
         name: "no-certificate-strict",
-        symptom: "ERR_BAD_SSL_CLIENT_AUTH_CERT",
+        symptom: "ERR_BAD_SSL_CLIENT_AUTH_CERT, SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT",
         finding: "no-certificate",
         japanese: &["E-101"],
         english: &["E-101"],
@@ -319,7 +319,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "expired-strict",
-        symptom: "ERR_SSL_CLIENT_AUTH_… (strict)",
+        symptom: "ERR_BAD_SSL_CLIENT_AUTH_CERT(期限切れ)",
         finding: "expired",
         japanese: &["E-102"],
         english: &["E-102"],
@@ -332,7 +332,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "unknown-ca-strict",
-        symptom: "ERR_SSL_CLIENT_AUTH_… (strict)",
+        symptom: "ERR_BAD_SSL_CLIENT_AUTH_CERT, SSL_ERROR_UNKNOWN_CA_ALERT",
         finding: "unknown-ca",
         japanese: &["E-105"],
         english: &["E-105"],

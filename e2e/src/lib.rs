@@ -20,4 +20,5 @@ pub mod screen;
 pub mod site;
 pub mod stand_in;
 pub mod tls;
+pub mod triage;
 pub mod wait;

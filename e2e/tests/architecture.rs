@@ -125,3 +125,15 @@ fn every_message_is_in_the_catalogue() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn the_table_for_the_telephone_is_current() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = root.join("docs").join(orca_e2e::triage::PATH);
+    assert!(
+        std::fs::read_to_string(&path)? == orca_e2e::triage::markdown(&root)?,
+        "{} is not current: cargo run -p orca-e2e --bin message-catalogue",
+        path.display()
+    );
+    Ok(())
+}

@@ -256,3 +256,56 @@ fn authorities(beliefs: &Beliefs, now: Timestamp) -> Vec<Finding> {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(names: &[&str]) -> Vec<HostName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn names_are_compared_as_browsers_do() {
+        for (host, wanted, is_covered) in [
+            ("weborca-server", "weborca-server", true),
+            ("192.168.1.1", "192.168.1.1", true),
+            ("192.168.1.1", "192.168.1.2", false),
+            ("weborca-server", "192.168.1.1", false),
+            ("weborca-server", "other", false),
+        ] {
+            let (host, wanted) = (host.parse().unwrap(), wanted.parse().unwrap());
+            assert_eq!(covers(&host, &wanted), is_covered, "{host} {wanted}");
+        }
+        let wildcard = HostName::Dns("*.clinic.local".to_owned());
+        for (wanted, is_covered) in [
+            ("a.clinic.local", true),
+            ("a.b.clinic.local", false),
+            ("clinic.local", false),
+        ] {
+            let wanted = wanted.parse().unwrap();
+            assert_eq!(covers(&wildcard, &wanted), is_covered, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_command_keeps_names_and_replaces_addresses() {
+        for (wanted, had, words) in [
+            (
+                "192.168.11.100",
+                &["weborca-server", "192.168.1.100"][..],
+                "-c weborca-server -i 192.168.11.100",
+            ),
+            (
+                "server2",
+                &["weborca-server", "192.168.1.100"],
+                "-c weborca-server -c server2 -i 192.168.1.100",
+            ),
+            ("192.168.1.2", &["127.0.0.1"], "-i 127.0.0.1 -i 192.168.1.2"),
+            ("a", &[], "-c a"),
+        ] {
+            let command = issue_command(&wanted.parse().unwrap(), &hosts(had));
+            assert_eq!(command, format!("orca-catool issue_server_cert {words}"));
+        }
+    }
+}
