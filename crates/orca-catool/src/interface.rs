@@ -30,6 +30,7 @@ pub(crate) const SUBCOMMANDS: &str = "  specify subcommand
   publish_crl
   server_kit
   api_kit
+  diagnose
 ";
 
 #[cfg(test)]

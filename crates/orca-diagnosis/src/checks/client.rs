@@ -125,30 +125,30 @@ pub(super) fn expired(client: &Identity, by: &Whose, beliefs: &Beliefs, now: Tim
     let ((ja, en), mark) = (which(certificate), by.mark());
     let not_after = certificate.validity().not_after;
     let (day_ja, day_en) = day(not_after, &beliefs.zone);
-    if not_after.as_second() >= now.as_second() {
+    if not_after.as_second() < now.as_second() {
+        let (ago_ja, ago_en) = ago(not_after, now);
+        let name = name(certificate);
         return Finding::failure(
             "expired",
             text!(
-                "クライアント証明書({ja})は{day_ja}まで有効ですが、サーバは期限切れと判定しました{mark}。サーバの時計が進んでいるか、認証局の期限が切れています。",
-                "the client certificate ({en}) is good until {day_en}, but the server says that it has expired{mark}: its clock is fast, or the CA has ended"
+                "クライアント証明書({ja})の有効期限が{ago_ja}({day_ja})に切れています{mark}。",
+                "the client certificate ({en}) expired {ago_en} ({day_en}){mark}"
             ),
             text!(
-                "サーバの時刻を timedatectl で確認してください。",
-                "check the clock of the server with timedatectl"
+                "orca-catool issue_client_cert -c {name} で新しい証明書を発行し、端末に登録してください。日レセのパスワードの変更は不要です。",
+                "issue a new one with orca-catool issue_client_cert -c {name} and install it; passwords stay as they are"
             ),
         );
     }
-    let (ago_ja, ago_en) = ago(not_after, now);
-    let name = name(certificate);
     Finding::failure(
         "expired",
         text!(
-            "クライアント証明書({ja})の有効期限が{ago_ja}({day_ja})に切れています{mark}。",
-            "the client certificate ({en}) expired {ago_en} ({day_en}){mark}"
+            "クライアント証明書({ja})は{day_ja}まで有効ですが、サーバは期限切れと判定しました{mark}。サーバの時計が進んでいるか、認証局の期限が切れています。",
+            "the client certificate ({en}) is good until {day_en}, but the server says that it has expired{mark}: its clock is fast, or the CA has ended"
         ),
         text!(
-            "orca-catool issue_client_cert -c {name} で新しい証明書を発行し、端末に登録してください。日レセのパスワードの変更は不要です。",
-            "issue a new one with orca-catool issue_client_cert -c {name} and install it; passwords stay as they are"
+            "サーバの時刻を timedatectl で確認してください。",
+            "check the clock of the server with timedatectl"
         ),
     )
 }
@@ -222,35 +222,35 @@ pub(super) fn unknown_ca(client: &Identity, by: &Whose, beliefs: &Beliefs) -> Fi
     let issuer = issuer.common_name().unwrap_or_else(|| issuer.one_line());
     let issuer = orca_messages::render::one_line(&issuer);
     let ours = is_issued_by(certificate, &client.others, &beliefs.authorities);
-    if ours && matches!(by, Whose::Server { .. }) {
+    if !ours || matches!(by, Whose::Ours) {
+        let (ours_ja, ours_en) = match beliefs.authorities.is_empty() {
+            true => ("当院の認証局".to_owned(), "the CA of the clinic".to_owned()),
+            false => {
+                let (ja, en) = names(&beliefs.authorities);
+                (format!("当院の認証局「{ja}」"), en)
+            }
+        };
         return Finding::failure(
             "unknown-ca",
             text!(
-                "クライアント証明書({ja})は認証局「{issuer}」が発行したものですが、サーバは別の認証局を信頼しています{mark}。",
-                "the client certificate ({en}) was issued by {issuer}, but the server trusts another CA{mark}"
+                "クライアント証明書({ja})の発行元「{issuer}」は、{ours_ja}ではありません{mark}。オンライン資格確認など、別の証明書の可能性があります。",
+                "the client certificate ({en}) was issued by {issuer}, not by {ours_en}{mark}; it may be that of another service"
             ),
             text!(
-                "サーバの CA_CRT を、この認証局のca.crtにしてください(orca-catool server_kit)。認証局を作り直した場合は、全端末の証明書を発行し直してください。",
-                "let CA_CRT on the server be the ca.crt of this CA (orca-catool server_kit); if the CA was made anew, issue all certificates again"
+                "発行者が{ours_ja}の証明書を選択してください。ない場合は orca-catool issue_client_cert で発行してください。",
+                "choose a certificate issued by {ours_en}; if there is none, run orca-catool issue_client_cert"
             ),
         );
     }
-    let (ours_ja, ours_en) = match beliefs.authorities.is_empty() {
-        true => ("当院の認証局".to_owned(), "the CA of the clinic".to_owned()),
-        false => {
-            let (ja, en) = names(&beliefs.authorities);
-            (format!("当院の認証局「{ja}」"), en)
-        }
-    };
     Finding::failure(
         "unknown-ca",
         text!(
-            "クライアント証明書({ja})の発行元「{issuer}」は、{ours_ja}ではありません{mark}。オンライン資格確認など、別の証明書の可能性があります。",
-            "the client certificate ({en}) was issued by {issuer}, not by {ours_en}{mark}; it may be that of another service"
+            "クライアント証明書({ja})は認証局「{issuer}」が発行したものですが、サーバは別の認証局を信頼しています{mark}。",
+            "the client certificate ({en}) was issued by {issuer}, but the server trusts another CA{mark}"
         ),
         text!(
-            "発行者が{ours_ja}の証明書を選択してください。ない場合は orca-catool issue_client_cert で発行してください。",
-            "choose a certificate issued by {ours_en}; if there is none, run orca-catool issue_client_cert"
+            "サーバの CA_CRT を、この認証局のca.crtにしてください(orca-catool server_kit)。認証局を作り直した場合は、全端末の証明書を発行し直してください。",
+            "let CA_CRT on the server be the ca.crt of this CA (orca-catool server_kit); if the CA was made anew, issue all certificates again"
         ),
     )
 }

@@ -85,10 +85,6 @@ fn wrong_name(target: &Target, hosts: &[HostName]) -> Finding {
         false => (list.join("、"), list.join(", ")),
     };
     let command = issue_command(&target.host, hosts);
-    let remedy = text!(
-        "{command} を実行し、server_kit で設置してください。",
-        "run {command} and install it with server_kit"
-    );
     match host {
         HostName::Ip(_) => Finding::failure(
             "name-not-in-certificate",
@@ -96,7 +92,10 @@ fn wrong_name(target: &Target, hosts: &[HostName]) -> Finding {
                 "接続先 {host} がサーバ証明書にありません(記載: {ja})。サーバのアドレスが変更された可能性があります。",
                 "{host} is not in the server certificate, which has: {en}; the address of the server may have changed"
             ),
-            remedy,
+            text!(
+                "{command} を実行し、server_kit で設置してください。",
+                "run {command} and install it with server_kit"
+            ),
         ),
         HostName::Dns(_) => Finding::failure(
             "name-not-in-certificate",
@@ -104,7 +103,10 @@ fn wrong_name(target: &Target, hosts: &[HostName]) -> Finding {
                 "接続先 {host} がサーバ証明書にありません(記載: {ja})。この名前で発行し直すか、記載された名前で接続してください。",
                 "{host} is not in the server certificate, which has: {en}; connect by one of those, or issue it again"
             ),
-            remedy,
+            text!(
+                "{command} を実行し、server_kit で設置してください。",
+                "run {command} and install it with server_kit"
+            ),
         ),
     }
 }
