@@ -163,6 +163,17 @@ pub const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        name: "early-server",
+        symptom: "NET::ERR_CERT_DATE_INVALID, MOZILLA_PKIX_ERROR_NOT_YET_VALID_CERTIFICATE",
+        finding: "server-certificate-not-yet-valid",
+        japanese: &["有効期間がまだ始まっていません", "日付と時刻"],
+        english: &["not valid before", "set the clock of this machine"],
+        make: |site, name| {
+            let line = "issue_server_cert -c early.local -i 127.0.0.1";
+            served_with(site, name, &site.ca.issue_at("+20d", line)?)
+        },
+    },
+    Fault {
         name: "another-ca",
         symptom: "NET::ERR_CERT_AUTHORITY_INVALID, SEC_ERROR_UNKNOWN_ISSUER",
         finding: "server-certificate-of-another-ca",

@@ -245,6 +245,18 @@ fn a_client_needs_no_authority_of_its_own() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_name_without_an_address_is_named() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    // RFC 6761 §6.4: it never has one.
+    let words = ["https://weborca-server.invalid:8000"];
+    let facts = [
+        "weborca-server.invalid に対応するIPアドレスが見つかりません",
+        "the name weborca-server.invalid has no address",
+    ];
+    said(&site.ca, &words, "name-does-not-resolve", facts)
+}
+
+#[test]
 fn the_authority_is_looked_at_where_no_address_is_named() -> anyhow::Result<()> {
     let site = Site::new()?;
     let ca = &site.ca;
