@@ -10,6 +10,15 @@ const START: [&str; 6] = [
     "PASSWORD input was canceled",
     "The certificate(",
 ];
+/// Ids without a hyphen. Others write `[error]` and the like at the end of a line, too.
+const SHORT_IDS: [&str; 6] = [
+    "attached",
+    "detached",
+    "exempt",
+    "listening",
+    "observing",
+    "stopped",
+];
 /// Its message repeats a line of the configuration.
 const QUOTING: &str = "not-a-plain-assignment";
 
@@ -45,9 +54,8 @@ fn id(said: &str) -> Option<&str> {
     let (_, id) = said.strip_suffix(']')?.rsplit_once(" [")?;
     let is_kebab =
         |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
-    (id.contains('-') || id.len() > 3)
-        .then_some(id)
-        .filter(|id| id.bytes().all(is_kebab))
+    let is_ours = SHORT_IDS.contains(&id) || id.contains('-');
+    (is_ours && id.bytes().all(is_kebab)).then_some(id)
 }
 
 #[cfg(test)]
@@ -60,6 +68,7 @@ mod tests {
             "2023/09/07 12:56:10 CA_CRT ...file exists",
             "2023/09/07 12:56:10 Server Mode: HTTPS",
             "2023/09/07 12:56:10 The certificate(/C=JP) will be expired in -1 days.#012Please update the certificate.",
+            "2023/09/07 12:56:10 CRLを読み込みました。 [crl-taken]",
             "2023/09/07 12:56:10 待ち受けています。 [listening]",
             "2023/09/07 12:56:10 対処: 確認してください。",
             "2023/09/07 12:56:10 remedy: look",
@@ -69,7 +78,7 @@ mod tests {
         for line in [
             "",
             "2023/09/07 12:56:10 GET /api/patient?id=00001234",
-            "2023/09/07 12:56:10 patient 00001234 [x]",
+            "2023/09/07 12:56:10 patient 00001234 [error]",
             "2023/09/07 12:56:10 patient [00001234",
             "DBPASS=secret [listening]",
             "日本語だけの行で二十文字より長いものです。",
