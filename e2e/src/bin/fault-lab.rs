@@ -1,7 +1,7 @@
 //! A local server with a fault, to train people who support clinics.
 //!
 //! `fault-lab NAME` makes a clinic in a temporary folder, starts a server that has the fault, and
-//! prints its address and what to try; it runs until it is killed. `fault-lab --list` names the
+//! prints its address and what to try; it runs until SIGINT or SIGTERM. `fault-lab --list` names the
 //! faults.
 
 use std::io::Write;
@@ -11,6 +11,8 @@ use anyhow::Context;
 use orca_e2e::fault_lab::FAULTS;
 use orca_e2e::program::ours;
 use orca_e2e::site::Site;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 
 fn main() -> ExitCode {
     match run() {
@@ -52,7 +54,22 @@ fn run() -> anyhow::Result<()> {
         station.url
     )?;
     out.flush()?;
-    loop {
-        std::thread::park();
-    }
+    // The servers and the folder go when this function ends.
+    until_told_to_stop()
+}
+
+/// Waits for SIGINT or SIGTERM.
+fn until_told_to_stop() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
 }
