@@ -77,6 +77,7 @@ pub(crate) fn run(
     let (root, effort) = (with.root, &with.effort);
     let mut rows = vec![start_up(root, effort)?];
     rows.extend(bundles(root, effort)?);
+    rows.extend(many(root)?);
     for &count in effort.registers {
         progress.line(&format!("{:<16} {count} certificates", "authority"))?;
         rows.extend(grown(root, count, effort)?);
@@ -155,6 +156,27 @@ fn bundles(root: &Path, effort: &Effort) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A thousand deliveries in one run, on all processors: what counts is how long it takes.
+fn many(root: &Path) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (keys, target) in [("p256", 4000.0), ("rsa2048", 32_000.0)] {
+        let ca = authority(root, &format!("many-{keys}"))?;
+        let names: String = (1..=1000).map(|n| format!("many{n}\n")).collect();
+        std::fs::write(ca.home().join("many.csv"), format!("name\n{names}"))?;
+        let line = format!("issue_client_cert --from-csv many.csv --key {keys}");
+        let mut cost = once::cost(ca.home(), &catool(&ca, &line))?;
+        cost.processor_ms = cost.wall_ms;
+        rows.push(Row {
+            what: format!("1,000 deliveries from a CSV, {keys} (wall)"),
+            ours: Costs(vec![cost]),
+            peers: Vec::new(),
+            target_ms: Some(target),
+            target_mib: None,
+        });
+    }
+    Ok(rows)
+}
+
 /// Single steps beside a list of valid certificates.
 fn grown(root: &Path, count: usize, effort: &Effort) -> anyhow::Result<Vec<Row>> {
     let ca = authority(root, &format!("grown-{count}"))?;
@@ -175,6 +197,12 @@ fn grown(root: &Path, count: usize, effort: &Effort) -> anyhow::Result<Vec<Row>>
         ask("-batch -notext -in one.csr -out one.crt -config ca.cnf")
     })?;
     let found = repeated(home, calls, |n| {
+        catool(
+            &ca,
+            &format!("list_cert user{} --exact --format json", count / 2 + n),
+        )
+    })?;
+    let searched = repeated(home, calls, |n| {
         catool(
             &ca,
             &format!("list_cert user{} --format json", count / 2 + n),
@@ -209,11 +237,12 @@ fn grown(root: &Path, count: usize, effort: &Effort) -> anyhow::Result<Vec<Row>>
             Some(10.0),
         ),
         row(
-            "look up one",
+            "look up one (`--exact`)",
             found,
             vec![("openssl ca", looked)],
             Some(5.0),
         ),
+        row("search all for a word", searched, Vec::new(), Some(5.0)),
         row(
             "list all",
             listed,

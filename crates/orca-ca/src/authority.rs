@@ -1,6 +1,7 @@
 //! The authority. Each flow is told here, in one function, from beginning to end.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use orca_pki::lint::{self, Refused};
 use orca_pki::name::CommonName;
 use orca_pki::pkcs12::Pkcs12Profile;
 use orca_pki::profile::CertificateProfile;
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, CrlWriter, RevocationReason};
 use orca_pki::serial::SerialNumber;
 use orca_pki::validity::{DAY, shift};
 
@@ -23,9 +24,10 @@ use crate::delivery::{self, Draft, Existing};
 use crate::error::Error;
 use crate::place::{CA_KEY, CONFIG, Place, REGISTER, SEALING_KEY, Standing};
 use crate::record::{
-    AuditEvent, CertificateRecord, CertificateStatus, Reservation, Site, Standing as RecordStanding,
+    AuditEvent, CertificateRecord, CertificateStatus, ListedCertificate, Reservation, Site,
+    Standing as RecordStanding,
 };
-use crate::store::{RevocationOrder, SqliteStore, Store};
+use crate::store::{RevocationOrder, Scope, SqliteStore, Store};
 
 mod order;
 mod publishing;
@@ -97,7 +99,7 @@ impl Authority {
         move_into_place(&staging, &place)?;
 
         let mut authority = Self::open(place)?;
-        authority.publish(Vec::new(), now)?;
+        authority.publish(&crl, Vec::new(), now)?;
         Ok(authority)
     }
 
@@ -270,7 +272,7 @@ impl Authority {
             &order,
             &mut crl_signer(&self.ca, &ca_key, period),
         )?;
-        self.publish(serials.clone(), now)?;
+        self.publish(&crl, serials.clone(), now)?;
         let delivery = match self.config.crl_publish.is_empty() {
             true => Delivery::Nowhere,
             false => Delivery::Published,
@@ -295,12 +297,51 @@ impl Authority {
             .collect()
     }
 
-    /// All rows of the register.
+    /// All rows of the register, with their certificates; [`Self::each`] shows them without.
     ///
     /// # Errors
     /// The register cannot be read.
     pub fn list(&self) -> Result<Vec<CertificateRecord>, Error> {
-        self.store.list(&self.site, None)
+        self.store.all(&self.site)
+    }
+
+    /// Shows rows of the register in the order of their serials, one after the other, until the
+    /// visitor has enough.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    pub fn each(
+        &self,
+        scope: Scope<'_>,
+        visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.store.each(&self.site, scope, visit)
+    }
+
+    /// One row of the register.
+    ///
+    /// # Errors
+    /// There is none of this serial, or the register cannot be read.
+    pub fn record(&self, serial: &SerialNumber) -> Result<CertificateRecord, Error> {
+        self.find(serial)
+    }
+
+    /// Valid client certificates of a name.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    pub fn valid_clients(&self, name: &str, now: Timestamp) -> Result<Vec<SerialNumber>, Error> {
+        self.valid_named(name, CertificateProfile::Client, now)
+    }
+
+    /// The name that the zip of a certificate has, once it is issued.
+    ///
+    /// # Errors
+    /// There is none of this serial, or the register cannot be read.
+    pub fn zip_of(&self, serial: &SerialNumber) -> Result<Option<PathBuf>, Error> {
+        let certificate = self.find(serial)?.certificate;
+        let name = certificate.map(|found| zip_name(&BaseName::new(serial, &found.subject())));
+        Ok(name.map(PathBuf::from))
     }
 
     /// The CA's own certificate.
@@ -368,7 +409,7 @@ impl Authority {
             Selection::Name { name, several } => {
                 let serials: Vec<SerialNumber> = self
                     .store
-                    .list(&self.site, Some(name))?
+                    .named(&self.site, name, None)?
                     .into_iter()
                     .filter(|record| record.standing(now) == RecordStanding::Valid)
                     .map(|record| record.serial)
@@ -390,19 +431,18 @@ impl Authority {
         request: &IssuanceRequest,
         now: Timestamp,
     ) -> Result<Vec<SerialNumber>, Error> {
-        let name = request.common_name().as_str();
-        // Letters of either case are the same host, and different people.
-        let same = match request.profile() {
-            CertificateProfile::Server => {
-                let mut all = self.store.list(&self.site, None)?;
-                all.retain(|record| record.reservation.common_name.eq_ignore_ascii_case(name));
-                all
-            }
-            _ => self.store.list(&self.site, Some(name))?,
-        };
+        self.valid_named(request.common_name().as_str(), request.profile(), now)
+    }
+
+    fn valid_named(
+        &self,
+        name: &str,
+        profile: CertificateProfile,
+        now: Timestamp,
+    ) -> Result<Vec<SerialNumber>, Error> {
+        let same = self.store.named(&self.site, name, Some(profile))?;
         Ok(same
             .into_iter()
-            .filter(|record| record.reservation.profile == request.profile())
             .filter(|record| record.standing(now) == RecordStanding::Valid)
             .map(|record| record.serial)
             .collect())
@@ -466,12 +506,8 @@ fn crl_signer<'a>(
     ca: &'a Certificate,
     ca_key: &'a KeyPair,
     period: (Timestamp, Timestamp),
-) -> impl FnMut(CrlNumber, Vec<RevokedEntry>) -> Result<CertificateRevocationList, Error> + 'a {
-    move |number, entries| {
-        Ok(CertificateRevocationList::sign(
-            ca, ca_key, number, period, entries,
-        )?)
-    }
+) -> impl FnMut(CrlNumber, CrlWriter) -> Result<CertificateRevocationList, Error> + 'a {
+    move |number, writer| Ok(writer.sign(ca, ca_key, number, period)?)
 }
 
 fn zip_name(base: &BaseName) -> String {

@@ -1,6 +1,7 @@
 //! Putting the newest CRL where readers look for it: files here, gateways elsewhere.
 
 use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::delivery;
 use crate::error::{Error, PublishFailure, io_message};
 use crate::place::{PUBLISH_LOCK, Place};
 use crate::record::{DeliveryRecord, Site};
-use crate::store::Store;
+use crate::store::{CrlFacts, Store};
 
 mod address;
 mod courier;
@@ -28,6 +29,8 @@ use push::Parcel;
 
 /// Mode of a published CRL: it is public, the gateway reads it as another user.
 const MODE: u32 = 0o644;
+/// Octets that are compared at a time.
+const PIECE: usize = 64 << 10;
 /// How often a list that became old on its way is followed by the newer one.
 const ROUNDS: usize = 5;
 
@@ -59,23 +62,38 @@ pub fn main_file(config: &Config) -> PathBuf {
 }
 
 /// Brings every file up to the newest CRL of the register. Under a lock, and reading the register
-/// after the lock is held: whoever comes last writes the newest.
+/// after the lock is held: whoever comes last writes the newest. A list at hand spares reading it
+/// again, where it is still the newest.
 ///
 /// # Errors
 /// The register cannot be read. A place that cannot be written is no error here but a
 /// [`PublishFailure`].
-pub fn publish(office: Office<'_>, store: &impl Store) -> Result<Vec<PublishFailure>, Error> {
+pub fn publish(
+    office: Office<'_>,
+    store: &impl Store,
+    at_hand: Option<&CertificateRevocationList>,
+) -> Result<Vec<PublishFailure>, Error> {
     let Office { place, config, .. } = office;
     let _lock = lock(place)?;
-    let Some(crl) = store.newest_crl(office.site)? else {
-        return Ok(Vec::new());
+    let newest = store.newest_crl_facts(office.site)?;
+    let read;
+    let crl = match at_hand.filter(|crl| newest == Some(CrlFacts::from(*crl))) {
+        Some(crl) => crl,
+        None => match store.newest_crl(office.site)? {
+            Some(crl) => {
+                read = crl;
+                &read
+            }
+            None => return Ok(Vec::new()),
+        },
     };
+    let pem = crl.to_pem();
     if let Err(error) = delivery::make_folder(&config.certs_dir, place.owner) {
         return Ok(vec![failure(&config.certs_dir, &error)]);
     }
     let failures = files(config).into_iter();
     Ok(failures
-        .filter_map(|path| bring_up(place, &path, &crl))
+        .filter_map(|path| bring_up(place, &path, &pem))
         .collect())
 }
 
@@ -95,7 +113,7 @@ pub fn send(
     let mut failures = Vec::new();
     let deadline = effort.begin();
     for round in 0..ROUNDS {
-        let Some(crl) = store.newest_crl(office.site)? else {
+        let Some(newest) = store.newest_crl_facts(office.site)? else {
             break;
         };
         let audience = if round == 0 {
@@ -103,13 +121,20 @@ pub fn send(
         } else {
             Audience::Laggards
         };
-        let gateways = audience.of(office.config, &store.deliveries(office.site)?, crl.number);
+        let gateways = audience.of(
+            office.config,
+            &store.deliveries(office.site)?,
+            newest.number,
+        );
         if gateways.is_empty() {
             break;
         }
+        let Some(crl) = store.newest_crl(office.site)? else {
+            break;
+        };
         failures = round_of(office, store, &crl, &gateways, deadline, now)?;
         // Another command may have made a newer one meanwhile, and met the same gateways.
-        let newest = store.newest_crl(office.site)?;
+        let newest = store.newest_crl_facts(office.site)?;
         if newest.is_none_or(|newest| newest.number == crl.number) || deadline.is_over() {
             break;
         }
@@ -205,7 +230,6 @@ pub fn survey(office: Office<'_>, store: &impl Store) -> Result<Vec<PlaceReport>
         return Ok(Vec::new());
     };
     let pem = newest.to_pem();
-    let records = store.deliveries(office.site)?;
     let files = files(office.config).into_iter().map(|path| PlaceReport {
         number: number_in(&path, office.ca),
         current: is_current(&path, &pem),
@@ -214,7 +238,24 @@ pub fn survey(office: Office<'_>, store: &impl Store) -> Result<Vec<PlaceReport>
         since: None,
         failure: None,
     });
-    let gateways = gateways(office.config).into_iter().map(|gateway| {
+    let gateways = survey_gateways(office, store)?;
+    Ok(files.chain(gateways).collect())
+}
+
+/// How the newest CRL stands on gateways, as far as the register knows.
+///
+/// # Errors
+/// The register cannot be read.
+pub fn survey_gateways(office: Office<'_>, store: &impl Store) -> Result<Vec<PlaceReport>, Error> {
+    let gateways = gateways(office.config);
+    if gateways.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(newest) = store.newest_crl_facts(office.site)? else {
+        return Ok(Vec::new());
+    };
+    let records = store.deliveries(office.site)?;
+    let reports = gateways.into_iter().map(|gateway| {
         let place = gateway.to_string();
         let current = has(&records, &gateway, newest.number);
         let record = records.iter().find(|record| record.gateway == place);
@@ -229,7 +270,7 @@ pub fn survey(office: Office<'_>, store: &impl Store) -> Result<Vec<PlaceReport>
             failure: failure.map(PushFailure::from_record),
         }
     });
-    Ok(files.chain(gateways).collect())
+    Ok(reports.collect())
 }
 
 fn number_in(path: &Path, ca: &Certificate) -> Option<u64> {
@@ -274,12 +315,29 @@ pub fn lags(config: &Config, store: &impl Store, site: &Site) -> Result<bool, Er
 }
 
 fn is_current(path: &Path, pem: &str) -> bool {
-    fs::read(path).is_ok_and(|content| content == pem.as_bytes())
+    has_content(path, pem.as_bytes()).unwrap_or(false)
 }
 
-fn bring_up(place: &Place, path: &Path, crl: &CertificateRevocationList) -> Option<PublishFailure> {
-    let pem = crl.to_pem();
-    if is_current(path, &pem) {
+/// Compares piece by piece: a long list is not held twice.
+fn has_content(path: &Path, expected: &[u8]) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != expected.len() as u64 {
+        return Ok(false);
+    }
+    let mut rest = expected;
+    let mut piece = vec![0; PIECE.min(expected.len() + 1)];
+    loop {
+        let length = file.read(&mut piece)?;
+        match rest.split_at_checked(length) {
+            Some((_, behind)) if length == 0 => return Ok(behind.is_empty()),
+            Some((front, behind)) if front == &piece[..length] => rest = behind,
+            _ => return Ok(false),
+        }
+    }
+}
+
+fn bring_up(place: &Place, path: &Path, pem: &str) -> Option<PublishFailure> {
+    if is_current(path, pem) {
         return None;
     }
     delivery::replace(path, pem.as_bytes(), MODE, place.owner)

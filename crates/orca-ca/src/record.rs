@@ -118,6 +118,51 @@ impl CertificateRecord {
     }
 }
 
+/// A row as lists show it: borrowed from the register, no certificate parsed.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedCertificate<'a> {
+    /// Serial number.
+    pub number: u64,
+    /// Server or client.
+    pub profile: CertificateProfile,
+    /// Its commonName.
+    pub common_name: &'a str,
+    /// Hosts, one a line.
+    pub hosts: &'a str,
+    /// Who holds it.
+    pub holder: Option<&'a str>,
+    /// On which device.
+    pub device: Option<&'a str>,
+    /// Signed, and not revoked.
+    pub is_issued: bool,
+    /// First valid second, once issued.
+    pub not_before: Option<Timestamp>,
+    /// Last valid second, once issued.
+    pub not_after: Option<Timestamp>,
+    /// Since when it is revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Why, where it was said.
+    pub reason: Option<RevocationReason>,
+    /// One-line subject.
+    pub subject: &'a str,
+    /// SHA-256, once issued.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl ListedCertificate<'_> {
+    /// Status at a moment.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        match (self.revoked_at, self.not_after) {
+            (Some(_), _) => Standing::Revoked,
+            (None, Some(end)) if self.is_issued => match now.as_second() > end.as_second() {
+                true => Standing::Expired,
+                false => Standing::Valid,
+            },
+            _ => Standing::Reserved,
+        }
+    }
+}
+
 /// Something the register remembers having happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AuditEvent {

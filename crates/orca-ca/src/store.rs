@@ -3,14 +3,18 @@
 //! Each method is one transaction. What must be decided inside a transaction (is the name free? is
 //! the zip's name free?) or made inside it (the CRL of a revocation) comes in as a closure.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use orca_pki::certificate::Certificate;
 use orca_pki::profile::CertificateProfile;
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, CrlWriter, RevocationReason};
 use orca_pki::serial::SerialNumber;
 
 use crate::error::Error;
-use crate::record::{AuditEvent, CertificateRecord, DeliveryRecord, Reservation, Site};
+use crate::record::{
+    AuditEvent, CertificateRecord, DeliveryRecord, ListedCertificate, Reservation, Site,
+};
 
 mod sqlite;
 
@@ -19,9 +23,9 @@ pub use sqlite::SqliteStore;
 /// A question asked inside the reserving transaction, with the serial that would be taken.
 pub type Admit<'a> = &'a mut dyn FnMut(&SerialNumber) -> Result<(), Error>;
 
-/// Makes a CRL inside the transaction that needs it.
+/// Signs a CRL inside the transaction that needs it; its entries are written already.
 pub type SignCrl<'a> =
-    &'a mut dyn FnMut(CrlNumber, Vec<RevokedEntry>) -> Result<CertificateRevocationList, Error>;
+    &'a mut dyn FnMut(CrlNumber, CrlWriter) -> Result<CertificateRevocationList, Error>;
 
 /// Which certificates to revoke.
 #[derive(Clone, Debug)]
@@ -35,6 +39,41 @@ pub struct RevocationOrder {
     /// Entries whose certificate expired before this moment leave the CRL (RFC 5280 §3.3: only
     /// after one more list than they expired under).
     pub drop_expired_before: Timestamp,
+}
+
+/// A CRL without its octets: there may be many.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CrlFacts {
+    /// cRLNumber.
+    pub number: CrlNumber,
+    /// When it was made.
+    pub this_update: Timestamp,
+    /// When the next one is due.
+    pub next_update: Timestamp,
+}
+
+impl From<&CertificateRevocationList> for CrlFacts {
+    fn from(crl: &CertificateRevocationList) -> Self {
+        Self {
+            number: crl.number,
+            this_update: crl.this_update,
+            next_update: crl.next_update,
+        }
+    }
+}
+
+/// Which rows a list shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// All.
+    All,
+    /// Those that have exactly this number or this commonName; found through an index.
+    Exactly {
+        /// The serial, where the word is one.
+        number: Option<u64>,
+        /// The commonName.
+        name: &'a str,
+    },
 }
 
 /// Who may have a name once only.
@@ -96,12 +135,34 @@ pub trait Store {
     /// The register cannot be read.
     fn find(&self, site: &Site, serial: &SerialNumber) -> Result<Option<CertificateRecord>, Error>;
 
-    /// All rows in the order of their serials, or those of one commonName.
+    /// The rows of one commonName in the order of their serials. Letters of either case are the same
+    /// host, and different people.
     ///
     /// # Errors
     /// The register cannot be read.
-    fn list(&self, site: &Site, common_name: Option<&str>)
-    -> Result<Vec<CertificateRecord>, Error>;
+    fn named(
+        &self,
+        site: &Site,
+        common_name: &str,
+        profile: Option<CertificateProfile>,
+    ) -> Result<Vec<CertificateRecord>, Error>;
+
+    /// All rows in the order of their serials, with their certificates: as long as the register.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    fn all(&self, site: &Site) -> Result<Vec<CertificateRecord>, Error>;
+
+    /// Shows rows in the order of their serials, one after the other, until the visitor has enough.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    fn each(
+        &self,
+        site: &Site,
+        scope: Scope<'_>,
+        visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error>;
 
     /// The sealed private key of a certificate, where it was kept.
     ///
@@ -131,6 +192,12 @@ pub trait Store {
         drop_expired_before: Timestamp,
         sign: SignCrl<'_>,
     ) -> Result<CertificateRevocationList, Error>;
+
+    /// Number and dates of the newest CRL.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    fn newest_crl_facts(&self, site: &Site) -> Result<Option<CrlFacts>, Error>;
 
     /// The newest CRL.
     ///

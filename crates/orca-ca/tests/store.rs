@@ -11,11 +11,12 @@ use orca_ca::Error;
 use orca_ca::record::{CertificateStatus, Reservation, Site, Standing};
 use orca_ca::store::{NamePolicy, RevocationOrder, SqliteStore, Store};
 use orca_pki::certificate::Certificate;
+use orca_pki::crl::UnverifiedCrl;
 use orca_pki::issuance::{IssuanceRequest, Realm, prepare};
 use orca_pki::key::{KeyAlgorithm, KeyPair};
 use orca_pki::name::{CommonName, Country};
 use orca_pki::profile::{CertificateProfile, NameConstraints};
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason, RevokedEntry};
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, CrlWriter, RevocationReason};
 use orca_pki::serial::SerialNumber;
 use orca_pki::validity::{DAY, shift};
 
@@ -50,7 +51,7 @@ impl Site1 {
             .sign(&ca_key)
             .unwrap();
         let mut store = SqliteStore::create(&register(folder.path())).unwrap();
-        let crl = sign(&ca, &ca_key, CrlNumber(1), vec![]).unwrap();
+        let crl = sign(&ca, &ca_key, CrlNumber(1), CrlWriter::new()).unwrap();
         let site = Site::local();
         store.enroll(&site, &ca, &crl, now()).unwrap();
         Self {
@@ -105,16 +106,12 @@ impl Site1 {
             at,
             drop_expired_before: shift(at, -365 * DAY),
         };
-        let mut listed = Vec::new();
-        self.store()
-            .revoke(&self.site, &order, &mut |number, entries| {
-                listed = entries
-                    .iter()
-                    .filter_map(|entry| entry.serial.to_u64())
-                    .collect();
-                sign(&self.ca, &self.ca_key, number, entries)
+        let crl = self
+            .store()
+            .revoke(&self.site, &order, &mut |number, writer| {
+                sign(&self.ca, &self.ca_key, number, writer)
             })?;
-        Ok(listed)
+        Ok(listed(&self.ca, &crl))
     }
 
     fn standing(&self, serial: &SerialNumber, at: Timestamp) -> Standing {
@@ -162,12 +159,20 @@ fn sign(
     ca: &Certificate,
     key: &KeyPair,
     number: CrlNumber,
-    entries: Vec<RevokedEntry>,
+    writer: CrlWriter,
 ) -> Result<CertificateRevocationList, Error> {
     let period = (now(), shift(now(), 365 * DAY));
-    Ok(CertificateRevocationList::sign(
-        ca, key, number, period, entries,
-    )?)
+    Ok(writer.sign(ca, key, number, period)?)
+}
+
+/// The serials below a hundred that a list revokes.
+fn listed(ca: &Certificate, crl: &CertificateRevocationList) -> Vec<u64> {
+    let list = UnverifiedCrl::from_der(&crl.der).unwrap();
+    let list = list.verify([ca]).unwrap();
+    let serials = (1..100).filter(|n| list.revoked_at(&serial(*n)).is_some());
+    let serials: Vec<u64> = serials.collect();
+    assert_eq!(serials.len(), list.len());
+    serials
 }
 
 #[test]
@@ -348,22 +353,16 @@ fn an_expired_entry_stays_on_one_more_period_of_lists() {
     site.revoke(&[short], now()).unwrap();
     for (days, expected) in [(31, vec![2]), (30 + 365, vec![2]), (32 + 365, vec![])] {
         let at = shift(now(), days * DAY);
-        let mut listed = Vec::new();
-        site.store()
+        let crl = site
+            .store()
             .issue_crl(
                 &site.site,
                 at,
                 shift(at, -365 * DAY),
-                &mut |number, entries| {
-                    listed = entries
-                        .iter()
-                        .filter_map(|entry| entry.serial.to_u64())
-                        .collect();
-                    sign(&site.ca, &site.ca_key, number, entries)
-                },
+                &mut |number, writer| sign(&site.ca, &site.ca_key, number, writer),
             )
             .unwrap();
-        assert_eq!(listed, expected, "after {days} days");
+        assert_eq!(listed(&site.ca, &crl), expected, "after {days} days");
     }
     assert_eq!(site.crl_number(), 5, "the number only grows");
 }
@@ -439,7 +438,10 @@ fn a_register_of_the_first_version_is_brought_up() {
     let path = register(site.folder.path());
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
-        .execute_batch("DROP TABLE delivery; PRAGMA user_version = 1")
+        .execute_batch(
+            "DROP TABLE delivery; DROP INDEX certificate_listed; DROP INDEX certificate_by_host;
+             ALTER TABLE certificate DROP COLUMN not_before; PRAGMA user_version = 1",
+        )
         .unwrap();
     let barrier = Barrier::new(4);
     std::thread::scope(|scope| {
@@ -454,6 +456,6 @@ fn a_register_of_the_first_version_is_brought_up() {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 4);
     assert!(site.store().authority(&site.site).unwrap().is_some());
 }

@@ -24,7 +24,7 @@ mod usage;
 pub(crate) use diagnose::{DiagnoseArgs, past_date};
 pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
 use usage::Fault;
-pub(crate) use usage::UsageError;
+pub(crate) use usage::{UsageError, name_why};
 
 /// A call of the program, understood.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     IssueServerCert(IssueArgs<ServerNames>),
     IssueClientCert(ClientArgs),
+    IssueFromCsv(BatchArgs),
     ExportCert(ExportArgs),
     RevokeCert(RevokeArgs),
     IssueCrl(CrlArgs),
@@ -85,6 +86,28 @@ pub(crate) struct ClientArgs {
     pub(crate) again: bool,
 }
 
+/// Many client certificates, one a line of a file.
+#[derive(Debug)]
+pub(crate) struct BatchArgs {
+    pub(crate) file: PathBuf,
+    /// Where a line names none.
+    pub(crate) days: Option<u32>,
+    pub(crate) key: Option<KeyAlgorithm>,
+    pub(crate) names: NamesInUse,
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What becomes of a line whose name has a valid certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NamesInUse {
+    /// One more is issued.
+    Again,
+    /// The whole file is refused.
+    Refuse,
+    /// The line is left out.
+    Skip,
+}
+
 #[derive(Debug)]
 pub(crate) struct ExportArgs {
     pub(crate) selection: Selection,
@@ -108,6 +131,8 @@ pub(crate) struct CrlArgs {
 #[derive(Debug)]
 pub(crate) struct ListArgs {
     pub(crate) word: Option<String>,
+    /// Only what is the word, not what contains it.
+    pub(crate) exact: bool,
     pub(crate) status: Option<String>,
     pub(crate) profile: Option<CertificateProfile>,
     pub(crate) expiring: Option<u32>,
@@ -170,6 +195,9 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         None => Command::Overview,
         Some(("init", m)) => Command::Init(init(m)?),
         Some(("issue_server_cert", m)) => Command::IssueServerCert(issue(m, hosts(m)?)?),
+        Some(("issue_client_cert", m)) if m.contains_id("from-csv") => {
+            Command::IssueFromCsv(batch(m)?)
+        }
         Some(("issue_client_cert", m)) => Command::IssueClientCert(client(m)?),
         Some(("export_cert", m)) => Command::ExportCert(export(m)?),
         Some(("revoke_cert", m)) => Command::RevokeCert(revoke(m)?),
@@ -193,12 +221,7 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
 fn init(m: &ArgMatches) -> Result<InitArgs, UsageError> {
     let names = texts(m, "only-names").map(|name| {
         HostName::dns(name).map_err(|error| {
-            UsageError::value(
-                "invalid-host",
-                "--only-names",
-                name,
-                usage::name_why(&error),
-            )
+            UsageError::value("invalid-host", "--only-names", name, name_why(&error))
         })
     });
     let networks = texts(m, "only-networks").map(network);
@@ -250,7 +273,7 @@ fn hosts(m: &ArgMatches) -> Result<ServerNames, UsageError> {
     }
     for address in texts(m, "ip") {
         let host = HostName::ip(address).map_err(|error| {
-            UsageError::value("invalid-address", "-i", address, usage::name_why(&error))
+            UsageError::value("invalid-address", "-i", address, name_why(&error))
         })?;
         hosts.push(reachable(host, "-i", address)?);
     }
@@ -298,6 +321,20 @@ fn client(m: &ArgMatches) -> Result<ClientArgs, UsageError> {
         holder: remark(m, "--holder", "holder")?,
         device: remark(m, "--device", "device")?,
         again: m.get_flag("again"),
+    })
+}
+
+fn batch(m: &ArgMatches) -> Result<BatchArgs, UsageError> {
+    Ok(BatchArgs {
+        file: path(m, "from-csv").unwrap_or_default(),
+        days: days(m, "--days", "days")?,
+        key: key(m)?,
+        names: match (m.get_flag("again"), m.get_flag("skip-existing")) {
+            (true, _) => NamesInUse::Again,
+            (_, true) => NamesInUse::Skip,
+            _ => NamesInUse::Refuse,
+        },
+        output: path(m, "output"),
     })
 }
 
@@ -376,6 +413,7 @@ fn list(m: &ArgMatches) -> Result<ListArgs, UsageError> {
     let expiring = days(m, "--expiring", "expiring")?;
     Ok(ListArgs {
         word: one(m, "word").map(str::to_owned),
+        exact: m.get_flag("exact"),
         status,
         profile,
         expiring,
@@ -426,7 +464,7 @@ fn path(m: &ArgMatches, id: &str) -> Option<PathBuf> {
 
 fn common_name(option: &'static str, name: &str) -> Result<CommonName, UsageError> {
     name.parse()
-        .map_err(|error| UsageError::value("invalid-name", option, name, usage::name_why(&error)))
+        .map_err(|error| UsageError::value("invalid-name", option, name, name_why(&error)))
 }
 
 /// Holder and device stand in the register only, so they may be longer and hold a `/`.

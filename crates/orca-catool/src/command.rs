@@ -12,6 +12,7 @@ use crate::session::{Failure, Session};
 pub(crate) mod api_kit;
 pub(crate) mod diagnose;
 pub(crate) mod export_cert;
+pub(crate) mod from_csv;
 pub(crate) mod init;
 pub(crate) mod issue_client_cert;
 pub(crate) mod issue_crl;

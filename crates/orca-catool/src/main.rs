@@ -54,6 +54,10 @@ fn main() -> ExitCode {
             session.report(&error).ok();
             ExitCode::from(error.exit_code())
         }
+        Err(Failure::Csv(error)) => {
+            session.report(&error).ok();
+            ExitCode::from(error.exit_code())
+        }
         Err(Failure::Seen(error)) => {
             session.report(&error).ok();
             ExitCode::from(error.exit_code())
@@ -120,6 +124,7 @@ fn execute(
         Command::IssueClientCert(args) => {
             command::issue_client_cert::run(authority, args, session, now)?;
         }
+        Command::IssueFromCsv(args) => command::from_csv::run(authority, args, session, now)?,
         Command::ExportCert(args) => command::export_cert::run(authority, args, session, now)?,
         Command::RevokeCert(args) => command::revoke_cert::run(authority, args, session, now)?,
         Command::IssueCrl(args) => command::issue_crl::run(authority, args, session, now)?,

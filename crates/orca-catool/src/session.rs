@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Authority(orca_ca::Error),
     /// `orca-gateway check` found something.
     Gateway(crate::command::server_kit::CheckFailed),
+    /// The file of `--from-csv` cannot be used.
+    Csv(crate::command::from_csv::CsvError),
     /// The file of last uses cannot be read.
     Seen(crate::command::list_cert::SeenError),
     /// The command line is wrong.
@@ -52,6 +54,12 @@ impl Localize for StreamError {
             "出力先の空き容量を確認し、orca-catool list_cert で結果を確認してください。",
             "make room where the output goes, and look with orca-catool list_cert what was done"
         )
+    }
+}
+
+impl From<crate::command::from_csv::CsvError> for Failure {
+    fn from(error: crate::command::from_csv::CsvError) -> Self {
+        Self::Csv(error)
     }
 }
 

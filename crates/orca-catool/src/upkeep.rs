@@ -32,6 +32,7 @@ impl Upkeep {
             Command::Init(_)
             | Command::IssueServerCert(_)
             | Command::IssueClientCert(_)
+            | Command::IssueFromCsv(_)
             | Command::ExportCert(_)
             | Command::ServerKit(_)
             | Command::ApiKit(_) => Self::Writing,

@@ -3,22 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use const_oid::AssociatedOid;
-use der::asn1::{Any, OctetString, Uint};
-use der::{Encode, Sequence, Tag};
 use jiff::Timestamp;
-use spki::AlgorithmIdentifierOwned;
-use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlReason};
-use x509_cert::name::Name;
-use x509_cert::time::Time;
+use x509_cert::ext::pkix::CrlReason;
 
 use crate::certificate::{Certificate, pem};
-use crate::issuance::{IssuanceError, key_identifier, sign};
+use crate::issuance::IssuanceError;
 use crate::key::KeyPair;
-use crate::profile::plain;
 use crate::serial::SerialNumber;
-use crate::validity::to_asn1;
+
+mod writer;
+
+pub use writer::CrlWriter;
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1), of the reasons a clinic has; "unspecified" is
 /// said by leaving the reason out.
@@ -127,28 +122,6 @@ pub struct CertificateRevocationList {
     pub der: Vec<u8>,
 }
 
-/// TBSCertList (RFC 5280 §5.1.2). The entries are encoded beforehand: there may be a million.
-#[derive(Sequence)]
-struct TbsCertList {
-    version: u8,
-    signature: AlgorithmIdentifierOwned,
-    issuer: Name,
-    this_update: Time,
-    next_update: Time,
-    #[asn1(optional = "true")]
-    revoked_certificates: Option<Any>,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    crl_extensions: Vec<Extension>,
-}
-
-#[derive(Sequence)]
-struct RevokedCertificate {
-    user_certificate: Uint,
-    revocation_date: Time,
-    #[asn1(optional = "true")]
-    crl_entry_extensions: Option<Vec<Extension>>,
-}
-
 impl CertificateRevocationList {
     /// Builds and signs a v2 list. The revokedCertificates element is absent where there are no
     /// entries (§5.1.2.6).
@@ -162,65 +135,17 @@ impl CertificateRevocationList {
         (this_update, next_update): (Timestamp, Timestamp),
         entries: impl IntoIterator<Item = RevokedEntry>,
     ) -> Result<Self, IssuanceError> {
-        let mut encoded = Vec::new();
+        let mut writer = CrlWriter::new();
         for entry in entries {
-            encode_entry(&entry, &mut encoded)?;
+            writer.push(entry.serial.magnitude(), entry.revoked_at, entry.reason)?;
         }
-        let revoked_certificates = if encoded.is_empty() {
-            None
-        } else {
-            Some(Any::new(Tag::Sequence, encoded)?)
-        };
-        let key_identifier = match issuer.subject_key_identifier() {
-            Some(identifier) => identifier,
-            None => key_identifier(issuer.public_key_info())?,
-        };
-        let authority = AuthorityKeyIdentifier {
-            key_identifier: Some(OctetString::new(key_identifier)?),
-            authority_cert_issuer: None,
-            authority_cert_serial_number: None,
-        };
-        let number_value = x509_cert::ext::pkix::CrlNumber(Uint::new(&number.0.to_be_bytes())?);
-        let tbs = TbsCertList {
-            version: 1,
-            signature: issuer_key.signature_algorithm(),
-            issuer: issuer.subject().as_name().clone(),
-            this_update: to_asn1(this_update)?,
-            next_update: to_asn1(next_update)?,
-            revoked_certificates,
-            crl_extensions: vec![plain(&authority)?, plain(&number_value)?],
-        };
-        let der = sign(&tbs.to_der()?, issuer_key)?;
-        Ok(Self {
-            number,
-            this_update,
-            next_update,
-            der,
-        })
+        writer.sign(issuer, issuer_key, number, (this_update, next_update))
     }
 
     /// PEM with the label `X509 CRL` (RFC 7468 §6).
     pub fn to_pem(&self) -> String {
         pem("X509 CRL", &self.der)
     }
-}
-
-fn encode_entry(entry: &RevokedEntry, output: &mut Vec<u8>) -> der::Result<()> {
-    let extensions = match entry.reason {
-        Some(reason) => Some(vec![Extension {
-            extn_id: CrlReason::OID,
-            critical: false,
-            extn_value: OctetString::new(reason.to_crl().to_der()?)?,
-        }]),
-        None => None,
-    };
-    let revoked = RevokedCertificate {
-        user_certificate: Uint::new(entry.serial.magnitude())?,
-        revocation_date: to_asn1(entry.revoked_at)?,
-        crl_entry_extensions: extensions,
-    };
-    revoked.encode_to_vec(output)?;
-    Ok(())
 }
 
 #[cfg(test)]

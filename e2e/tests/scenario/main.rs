@@ -12,6 +12,7 @@ mod early_answers;
 mod expiry;
 mod faults;
 mod first_start;
+mod from_csv;
 mod guide;
 mod handbook;
 mod hygiene;

@@ -9,8 +9,8 @@ use orca_pki::validity::{DAY, ValidityState, shift};
 use super::{Authority, CrlAge, CrlIssue, crl_period, crl_signer};
 use crate::delivery;
 use crate::error::{Error, PublishFailure};
-use crate::publication::{self, Audience, Effort, Office, PlaceKind, PlaceReport};
-use crate::store::Store as _;
+use crate::publication::{self, Audience, Effort, Office, PlaceReport};
+use crate::store::{CrlFacts, Store as _};
 
 impl Authority {
     /// The newest CRL of the register.
@@ -34,14 +34,14 @@ impl Authority {
     ) -> Result<CrlIssue, Error> {
         if let CrlAge::OlderThan(seconds) = age
             && let Some(newest) = self.store.newest_crl(&self.site)?
-            && age_at(&newest, now).is_some_and(|age| age <= seconds)
-            && !is_due(&newest, now)
+            && age_at(CrlFacts::from(&newest), now).is_some_and(|age| age <= seconds)
+            && !is_due(CrlFacts::from(&newest), now)
         {
-            self.publish(Vec::new(), now)?;
+            self.publish(&newest, Vec::new(), now)?;
             return Ok(CrlIssue::Kept(newest));
         }
         let crl = self.sign_crl(days, now)?;
-        self.publish(Vec::new(), now)?;
+        self.publish(&crl, Vec::new(), now)?;
         Ok(CrlIssue::Made(crl))
     }
 
@@ -52,17 +52,17 @@ impl Authority {
     /// # Errors
     /// The CRL could not be made, or a file of it not written.
     pub fn renew_crl(&mut self, now: Timestamp) -> Result<Option<CrlNumber>, Error> {
-        let newest = self.store.newest_crl(&self.site)?;
+        let newest = self.store.newest_crl_facts(&self.site)?;
         // Before the CA's time the clock is wrong, after it no list can help.
         if self.ca.validity().state(now) != ValidityState::Valid
-            || newest.is_some_and(|newest| !is_due(&newest, now))
+            || newest.is_some_and(|newest| !is_due(newest, now))
         {
             return Ok(None);
         }
         let crl = self.sign_crl(None, now)?;
         self.remind_laggards(now)?;
         told(
-            publication::publish(self.office(), &self.store)?,
+            publication::publish(self.office(), &self.store, Some(&crl))?,
             Vec::new(),
         )?;
         Ok(Some(crl.number))
@@ -77,7 +77,7 @@ impl Authority {
         &mut self,
         now: Timestamp,
     ) -> Result<(Vec<PlaceReport>, Vec<PublishFailure>), Error> {
-        let failures = self.send_out(Audience::Everybody, now);
+        let failures = self.send_out(None, Audience::Everybody, now);
         Ok((publication::survey(self.office(), &self.store)?, failures))
     }
 
@@ -86,8 +86,8 @@ impl Authority {
     /// # Errors
     /// The register cannot be read.
     pub fn laggards(&self) -> Result<Vec<PlaceReport>, Error> {
-        let mut places = publication::survey(self.office(), &self.store)?;
-        places.retain(|place| place.kind == PlaceKind::Gateway && !place.current);
+        let mut places = publication::survey_gateways(self.office(), &self.store)?;
+        places.retain(|place| !place.current);
         Ok(places)
     }
 
@@ -112,23 +112,29 @@ impl Authority {
             return Ok(());
         }
         told(
-            publication::publish(self.office(), &self.store)?,
+            publication::publish(self.office(), &self.store, None)?,
             Vec::new(),
         )
     }
 
     pub(super) fn publish(
         &mut self,
+        crl: &CertificateRevocationList,
         revoked: Vec<SerialNumber>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        told(self.send_out(Audience::Laggards, now), revoked)
+        told(self.send_out(Some(crl), Audience::Laggards, now), revoked)
     }
 
     /// Files first: they take no time. What is revoked stays revoked, whatever happens here, so
     /// that every trouble is one of publication.
-    fn send_out(&mut self, audience: Audience, now: Timestamp) -> Vec<PublishFailure> {
-        let written = publication::publish(self.office(), &self.store);
+    fn send_out(
+        &mut self,
+        at_hand: Option<&CertificateRevocationList>,
+        audience: Audience,
+        now: Timestamp,
+    ) -> Vec<PublishFailure> {
+        let written = publication::publish(self.office(), &self.store, at_hand);
         let (office, store) = self.desk();
         let sent = publication::send(office, store, audience, Effort::Full, now);
         let target = self.place.folder().display().to_string();
@@ -158,7 +164,7 @@ impl Authority {
     /// Expired entries stay for one CRL period more, counted from the list before: a clock that is
     /// wrong once must not make a revoked certificate good again.
     pub(super) fn drop_expired_before(&self, now: Timestamp) -> Result<Timestamp, Error> {
-        let newest = self.store.newest_crl(&self.site)?;
+        let newest = self.store.newest_crl_facts(&self.site)?;
         let trusted = newest.map_or(now, |crl| crl.this_update.min(now));
         Ok(shift(trusted, -i64::from(self.config.crl_validity) * DAY))
     }
@@ -193,13 +199,13 @@ fn told(failures: Vec<PublishFailure>, revoked: Vec<SerialNumber>) -> Result<(),
 
 /// Seconds since a list was made; none for one that is dated more than a day ahead, which was made
 /// under a wrong clock and is no reason to wait.
-fn age_at(crl: &CertificateRevocationList, now: Timestamp) -> Option<i64> {
+fn age_at(crl: CrlFacts, now: Timestamp) -> Option<i64> {
     let age = now.as_second() - crl.this_update.as_second();
     (age >= -DAY).then_some(age)
 }
 
 /// Whether a list has lived half its life.
-fn is_due(crl: &CertificateRevocationList, now: Timestamp) -> bool {
+fn is_due(crl: CrlFacts, now: Timestamp) -> bool {
     let life = crl.next_update.as_second() - crl.this_update.as_second();
     age_at(crl, now).is_none_or(|age| age > life / 2)
 }
@@ -211,11 +217,10 @@ mod tests {
     #[test]
     fn a_list_is_due_when_half_its_life_is_over() {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let crl = CertificateRevocationList {
+        let crl = CrlFacts {
             number: CrlNumber(1),
             this_update: start,
             next_update: shift(start, 100 * DAY),
-            der: Vec::new(),
         };
         for (seconds, due) in [
             (0, false),
@@ -225,7 +230,7 @@ mod tests {
             (-DAY, false),
             (-DAY - 1, true),
         ] {
-            assert_eq!(is_due(&crl, shift(start, seconds)), due, "{seconds}");
+            assert_eq!(is_due(crl, shift(start, seconds)), due, "{seconds}");
         }
     }
 }

@@ -1,35 +1,45 @@
 //! The register as a SQLite file.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use orca_pki::certificate::Certificate;
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, RevocationReason};
+use orca_pki::profile::CertificateProfile;
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber, CrlWriter, RevocationReason};
 use orca_pki::serial::SerialNumber;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Admit, NamePolicy, RevocationOrder, SignCrl, Store};
+use super::{Admit, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
 use crate::error::Error;
-use crate::record::{AuditEvent, CertificateRecord, DeliveryRecord, Reservation, Site};
+use crate::record::{
+    AuditEvent, CertificateRecord, DeliveryRecord, ListedCertificate, Reservation, Site,
+};
 
 mod deliveries;
+mod listing;
+mod lists;
 mod rows;
 
-use rows::{COLUMNS, from_integer, moment, record, revoked_entry, to_integer};
+use rows::{COLUMNS, from_integer, moment, record, to_integer};
 
 /// `PRAGMA application_id` of our registers: "ORCA".
 const APPLICATION_ID: i64 = 0x4f52_4341;
 /// `PRAGMA user_version` of the newest schema.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// From each version to the next; a new register takes all of them.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_register.sql"),
     include_str!("migrations/0002_delivery.sql"),
+    include_str!("migrations/0003_not_before.sql"),
+    include_str!("migrations/0004_indices.sql"),
 ];
+/// The version that came with a column for what until then stood in the certificates only.
+const NOT_BEFORE: i64 = 3;
 /// How long a process waits for another's transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -90,6 +100,9 @@ impl SqliteStore {
                         .and_then(|from| MIGRATIONS.get(from));
                     let Some(step) = step else { return Ok(()) };
                     transaction.execute_batch(step)?;
+                    if from + 1 == NOT_BEFORE {
+                        listing::fill_not_before(transaction)?;
+                    }
                     transaction.pragma_update(None, "user_version", from + 1)
                 })
             })?;
@@ -240,23 +253,7 @@ impl Work<'_> {
     }
 
     fn store_crl(&self, site: &Site, crl: &CertificateRevocationList) -> Result<(), Error> {
-        let number = i64::try_from(crl.number.0).unwrap_or(i64::MAX);
-        self.run(|transaction| {
-            // Only the newest is ever delivered; older ones would only fill the disk.
-            transaction.execute("DELETE FROM crl WHERE site = ?1", params![site.name()])?;
-            transaction.execute(
-                "INSERT INTO crl (site, number, this_update, next_update, der)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    site.name(),
-                    number,
-                    crl.this_update.as_second(),
-                    crl.next_update.as_second(),
-                    crl.der
-                ],
-            )
-        })
-        .map(drop)
+        self.run(|transaction| lists::store(transaction, site, crl))
     }
 
     fn new_crl(
@@ -266,29 +263,11 @@ impl Work<'_> {
         drop_expired_before: Timestamp,
         sign: SignCrl<'_>,
     ) -> Result<CertificateRevocationList, Error> {
-        let newest: Option<i64> = self.run(|transaction| {
-            transaction.query_row(
-                "SELECT max(number) FROM crl WHERE site = ?1",
-                params![site.name()],
-                |row| row.get(0),
-            )
-        })?;
-        let entries = self.run(|transaction| {
-            let mut statement = transaction.prepare(
-                "SELECT serial, revoked_at, reason FROM certificate
-                 WHERE site = ?1 AND status = 'revoked' AND coalesce(not_after, ?2) >= ?2
-                 ORDER BY serial",
-            )?;
-            let floor = drop_expired_before.as_second();
-            let rows = statement.query_map(params![site.name(), floor], revoked_entry)?;
-            rows.collect::<Result<Vec<_>, _>>()
-        })?;
-        let newest = CrlNumber(
-            newest
-                .and_then(|number| u64::try_from(number).ok())
-                .unwrap_or(0),
-        );
-        let crl = sign(newest.next(), entries)?;
+        let newest = self.run(|transaction| lists::newest_facts(transaction, site))?;
+        let newest = newest.map_or(CrlNumber(0), |newest| newest.number);
+        let mut writer = CrlWriter::new();
+        self.run(|transaction| lists::write(transaction, site, drop_expired_before, &mut writer))??;
+        let crl = sign(newest.next(), writer)?;
         self.store_crl(site, &crl)?;
         self.audit(site, at, AuditEvent::CrlIssued, None)?;
         Ok(crl)
@@ -439,7 +418,7 @@ impl Store for SqliteStore {
                 transaction.execute(
                     "UPDATE certificate
                      SET status = 'issued', issued_at = ?3, not_after = ?4, fingerprint = ?5,
-                         certificate = ?6, sealed_key = ?7
+                         certificate = ?6, sealed_key = ?7, not_before = ?8
                      WHERE site = ?1 AND serial = ?2 AND status = 'reserved'",
                     params![
                         site.name(),
@@ -449,6 +428,7 @@ impl Store for SqliteStore {
                         certificate.fingerprint().0.as_slice(),
                         certificate.der(),
                         sealed_key,
+                        certificate.validity().not_before.as_second(),
                     ],
                 )
             })?;
@@ -471,24 +451,46 @@ impl Store for SqliteStore {
         })
     }
 
-    fn list(
+    fn named(
         &self,
         site: &Site,
-        common_name: Option<&str>,
+        common_name: &str,
+        profile: Option<CertificateProfile>,
     ) -> Result<Vec<CertificateRecord>, Error> {
-        let condition = if common_name.is_some() {
-            "common_name = ?2"
-        } else {
-            "?2 IS NULL"
+        let condition = match profile {
+            Some(CertificateProfile::Server) => {
+                "common_name = ?2 COLLATE NOCASE AND profile = 'server' AND ?3 = 'server'"
+            }
+            _ => "common_name = ?2 AND coalesce(?3, profile) = profile",
         };
         let sql = format!(
             "SELECT {COLUMNS} FROM certificate WHERE site = ?1 AND {condition} ORDER BY serial"
         );
+        let profile = profile.map(CertificateProfile::name);
         self.run(|connection| {
             let mut statement = connection.prepare(&sql)?;
-            let rows = statement.query_map(params![site.name(), common_name], record)?;
+            let rows = statement.query_map(params![site.name(), common_name, profile], record)?;
             rows.collect()
         })
+    }
+
+    fn all(&self, site: &Site) -> Result<Vec<CertificateRecord>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM certificate WHERE site = ?1 ORDER BY serial");
+        self.run(|connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(params![site.name()], record)?;
+            rows.collect()
+        })
+    }
+
+    fn each(
+        &self,
+        site: &Site,
+        scope: Scope<'_>,
+        visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let schema = self.run(version)?;
+        self.run(|connection| listing::each(connection, schema, site, scope, visit))
     }
 
     fn sealed_key(&self, site: &Site, serial: &SerialNumber) -> Result<Option<Vec<u8>>, Error> {
@@ -529,25 +531,12 @@ impl Store for SqliteStore {
         self.transaction(|work| work.new_crl(site, at, drop_expired_before, sign))
     }
 
+    fn newest_crl_facts(&self, site: &Site) -> Result<Option<CrlFacts>, Error> {
+        self.run(|connection| lists::newest_facts(connection, site))
+    }
+
     fn newest_crl(&self, site: &Site) -> Result<Option<CertificateRevocationList>, Error> {
-        self.run(|connection| {
-            connection
-                .query_row(
-                    "SELECT number, this_update, next_update, der FROM crl
-                     WHERE site = ?1 ORDER BY number DESC LIMIT 1",
-                    params![site.name()],
-                    |row| {
-                        let number: i64 = row.get(0)?;
-                        Ok(CertificateRevocationList {
-                            number: CrlNumber(u64::try_from(number).unwrap_or(0)),
-                            this_update: moment(row.get(1)?),
-                            next_update: moment(row.get(2)?),
-                            der: row.get(3)?,
-                        })
-                    },
-                )
-                .optional()
-        })
+        self.run(|connection| lists::newest(connection, site))
     }
 
     fn deliveries(&self, site: &Site) -> Result<Vec<DeliveryRecord>, Error> {
@@ -602,7 +591,7 @@ fn valid_holder(
     let number: Option<i64> = work.run(|transaction| {
         transaction
             .query_row(
-                "SELECT serial FROM certificate
+                "SELECT serial FROM certificate INDEXED BY certificate_by_name
                  WHERE site = ?1 AND common_name = ?2 AND profile = ?3 AND status = 'issued'
                    AND not_after >= ?4
                  ORDER BY serial DESC LIMIT 1",

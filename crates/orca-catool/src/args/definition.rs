@@ -144,7 +144,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                 "issue a client certificate"
             )))
             .args([
-                name(t).required(true),
+                name(t).required_unless_present("from-csv"),
                 value(
                     "holder",
                     t(text!(
@@ -173,6 +173,26 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                     )),
                 )
                 .long("again"),
+                path_value(
+                    "from-csv",
+                    t(text!(
+                        "CSV(name,holder,device,days)の全員に発行する",
+                        "issue one for each line of a CSV (name,holder,device,days)"
+                    )),
+                )
+                .long("from-csv")
+                .value_name("FILE")
+                .conflicts_with_all(["common-name", "holder", "device"]),
+                flag(
+                    "skip-existing",
+                    t(text!(
+                        "有効な証明書がある名前の行を飛ばす(中断した発行の続き)",
+                        "leave out lines whose name has one (to go on after a break)"
+                    )),
+                )
+                .long("skip-existing")
+                .requires("from-csv")
+                .conflicts_with("again"),
                 output(),
             ]),
         Clap::new("export_cert")
@@ -263,6 +283,15 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
                     "番号、名前、ホスト、使用者、端末を検索",
                     "searches number, name, hosts, holder, device"
                 ))),
+                flag(
+                    "exact",
+                    t(text!(
+                        "番号または名前がWORDと一致する証明書だけを表示する",
+                        "only what has exactly this number or name"
+                    )),
+                )
+                .long("exact")
+                .requires("word"),
                 choice(
                     "status",
                     t(text!(

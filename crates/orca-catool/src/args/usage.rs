@@ -268,7 +268,7 @@ fn multicast() -> Text {
     )
 }
 
-pub(super) fn name_why(error: &NameError) -> Text {
+pub(crate) fn name_why(error: &NameError) -> Text {
     match error {
         NameError::Empty => text!("名前が空です。", "the name is empty"),
         NameError::TooLong => {

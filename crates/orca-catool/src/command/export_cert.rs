@@ -21,9 +21,8 @@ pub(crate) fn run(
     let Selection::Serials(serials) = &args.selection else {
         return Ok(());
     };
-    for record in authority.list()? {
-        if serials.contains(&record.serial) && record.standing(now) == Standing::Expired {
-            let serial = &record.serial;
+    for serial in serials {
+        if authority.record(serial)?.standing(now) == Standing::Expired {
             session.warn(
                 "exported-expired",
                 text!(

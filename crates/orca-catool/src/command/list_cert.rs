@@ -1,15 +1,16 @@
-//! `list_cert`.
+//! `list_cert`: rows go out one after the other, whatever the length of the register.
 
 mod seen;
+mod table;
 
-use comfy_table::presets;
-use comfy_table::{ContentArrangement, Table};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use orca_ca::Authority;
-use orca_ca::record::{CertificateRecord, CertificateStatus, Standing};
-use orca_messages::{Lang, Text, render, text};
-use orca_pki::certificate::Certificate;
+use orca_ca::record::{ListedCertificate, Standing};
+use orca_ca::store::Scope;
+use orca_messages::Lang;
 use orca_pki::serial::SerialNumber;
 use serde::Serialize;
 
@@ -17,29 +18,38 @@ use crate::args::{Format, ListArgs};
 use crate::session::{Failure, Session};
 pub(crate) use seen::SeenError;
 use seen::{Use, Uses};
+use table::Rows;
 
 /// A row as scripts read it; the names are part of the contract.
 #[derive(Serialize)]
-struct Entry {
+struct Entry<'a> {
     serial: String,
     serial_hex: String,
     number: String,
-    subject: String,
-    issuer: String,
-    common_name: String,
+    subject: &'a str,
+    issuer: &'a str,
+    common_name: &'a str,
     profile: &'static str,
     status: &'static str,
     not_before: Option<String>,
     not_after: Option<String>,
     revoked_at: Option<String>,
     reason: Option<&'static str>,
-    san: Vec<String>,
-    holder: Option<String>,
-    device: Option<String>,
+    san: Vec<&'a str>,
+    holder: Option<&'a str>,
+    device: Option<&'a str>,
     fingerprint_sha256: Option<String>,
     /// Only with `--seen`.
     #[serde(flatten)]
     last: Option<Use>,
+}
+
+/// What every row is shown with.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    issuer: &'a str,
+    uses: Option<&'a Uses>,
+    now: Timestamp,
 }
 
 pub(crate) fn run(
@@ -49,173 +59,253 @@ pub(crate) fn run(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let uses = args.seen.as_deref().map(Uses::read).transpose()?;
-    let uses = uses.as_ref();
-    let mut records = authority.list()?;
-    records.retain(|record| matches(record, &args, now));
-    match args.format {
-        Format::Table => {
-            let table = table(&records, uses, session.lang, now);
-            for line in table.lines() {
-                writeln!(session.output, "{}", line.trim_end())?;
-            }
+    let issuer = authority.certificate().subject().one_line();
+    let setting = Setting {
+        issuer: &issuer,
+        uses: uses.as_ref(),
+        now,
+    };
+    let mut writer = Writer::new(args.format, session.output, session.lang, setting)?;
+    let sought = args.word.as_deref().map(Word::new);
+    let scope = match (&args.word, args.exact) {
+        (Some(word), true) => Scope::Exactly {
+            number: sought.as_ref().and_then(|word| word.number),
+            name: word,
+        },
+        _ => Scope::All,
+    };
+    let mut result = Ok(());
+    authority.each(scope, &mut |row| {
+        let is_found = args.exact || sought.as_ref().is_none_or(|word| word.is_in(row));
+        if is_found && matches(row, &args, now) {
+            result = writer.write(row);
         }
-        Format::Json => {
-            let issuer = authority.certificate().subject().one_line();
-            let entries: Vec<Entry> = records
-                .iter()
-                .map(|record| entry(record, &issuer, uses, now))
-                .collect();
-            serde_json::to_writer_pretty(&mut *session.output, &entries)
-                .map_err(std::io::Error::from)?;
-            writeln!(session.output)?;
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
-        Format::Csv => {
-            let issuer = authority.certificate().subject().one_line();
-            let entries = records
-                .iter()
-                .map(|record| entry(record, &issuer, uses, now));
-            write_csv(entries, uses, session)?;
-        }
-    }
-    Ok(())
+    })?;
+    result?;
+    Ok(writer.end()?)
 }
 
-fn matches(record: &CertificateRecord, args: &ListArgs, now: Timestamp) -> bool {
-    let standing = record.standing(now);
-    let reservation = &record.reservation;
+fn matches(row: &ListedCertificate<'_>, args: &ListArgs, now: Timestamp) -> bool {
+    let standing = row.standing(now);
     let expires_soon = |days: u32| {
         standing == Standing::Valid
-            && record.certificate.as_ref().is_some_and(|certificate| {
-                let left = certificate.validity().not_after.as_second() - now.as_second();
-                left <= i64::from(days) * 86_400
-            })
+            && row
+                .not_after
+                .is_some_and(|end| end.as_second() - now.as_second() <= i64::from(days) * 86_400)
     };
     args.status
         .as_deref()
         .is_none_or(|status| status == standing.name())
-        && args
-            .profile
-            .is_none_or(|profile| profile == reservation.profile)
+        && args.profile.is_none_or(|profile| profile == row.profile)
         && args.expiring.is_none_or(expires_soon)
-        && args
-            .word
-            .as_deref()
-            .is_none_or(|word| contains(record, word))
 }
 
-/// Number as a number, the rest as text that contains the word, whatever the case.
-fn contains(record: &CertificateRecord, word: &str) -> bool {
-    let reservation = &record.reservation;
-    let needle = word.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&needle);
-    word.parse::<SerialNumber>()
-        .is_ok_and(|serial| serial == record.serial)
-        || has(&reservation.common_name)
-        || reservation.hosts.iter().any(|host| has(host))
-        || reservation.holder.as_deref().is_some_and(has)
-        || reservation.device.as_deref().is_some_and(has)
+/// What is looked for: a number as a number, the rest as text that contains it, whatever the case.
+struct Word {
+    number: Option<u64>,
+    lower: String,
 }
 
-fn entry(record: &CertificateRecord, issuer: &str, uses: Option<&Uses>, now: Timestamp) -> Entry {
-    let reservation = &record.reservation;
-    let validity = record.certificate.as_ref().map(Certificate::validity);
-    let (revoked_at, reason) = match record.status {
-        CertificateStatus::Revoked { at, reason } => (Some(at.to_string()), reason),
-        _ => (None, None),
-    };
-    Entry {
-        serial: record.serial.decimal(),
-        serial_hex: record.serial.hex(),
-        number: record.serial.to_string(),
-        subject: reservation.subject.clone(),
-        issuer: issuer.to_owned(),
-        common_name: reservation.common_name.clone(),
-        profile: reservation.profile.name(),
-        status: record.standing(now).name(),
-        not_before: validity.map(|validity| validity.not_before.to_string()),
-        not_after: validity.map(|validity| validity.not_after.to_string()),
-        revoked_at,
-        reason: reason.map(orca_pki::revocation::RevocationReason::name),
-        san: reservation.hosts.clone(),
-        holder: reservation.holder.clone(),
-        device: reservation.device.clone(),
-        fingerprint_sha256: record
-            .fingerprint()
-            .map(|fingerprint| fingerprint.to_string()),
-        last: uses.map(|uses| last_use(record, uses)),
+impl Word {
+    fn new(word: &str) -> Self {
+        let serial = word.parse::<SerialNumber>().ok();
+        Self {
+            number: serial.and_then(|serial| serial.to_u64()),
+            lower: word.to_lowercase(),
+        }
+    }
+
+    fn is_in(&self, row: &ListedCertificate<'_>) -> bool {
+        self.number == Some(row.number)
+            || self.is_part_of(row.common_name)
+            || row.hosts.lines().any(|host| self.is_part_of(host))
+            || row.holder.is_some_and(|text| self.is_part_of(text))
+            || row.device.is_some_and(|text| self.is_part_of(text))
+    }
+
+    /// As `text.to_lowercase().contains()`, but without a copy where all is ASCII.
+    fn is_part_of(&self, text: &str) -> bool {
+        if !text.is_ascii() {
+            return text.to_lowercase().contains(&self.lower);
+        }
+        let (text, sought) = (text.as_bytes(), self.lower.as_bytes());
+        let Some((first, rest)) = sought.split_first() else {
+            return true;
+        };
+        let Some(last) = text.len().checked_sub(sought.len()) else {
+            return false;
+        };
+        (0..=last).any(|start| {
+            text[start].eq_ignore_ascii_case(first)
+                && text[start + 1..start + sought.len()].eq_ignore_ascii_case(rest)
+        })
     }
 }
 
-fn last_use(record: &CertificateRecord, uses: &Uses) -> Use {
-    let fingerprint = record.fingerprint().map(|shown| shown.to_string());
+/// Writes rows in one of the formats.
+enum Writer<'a> {
+    Table(Rows<'a>),
+    Json {
+        output: &'a mut dyn Write,
+        setting: Setting<'a>,
+        is_empty: bool,
+    },
+    Csv {
+        writer: Box<csv::Writer<&'a mut dyn Write>>,
+        setting: Setting<'a>,
+    },
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        format: Format,
+        output: &'a mut dyn Write,
+        lang: Lang,
+        setting: Setting<'a>,
+    ) -> io::Result<Self> {
+        Ok(match format {
+            Format::Table => Self::Table(Rows::new(output, lang, setting)),
+            Format::Json => Self::Json {
+                output,
+                setting,
+                is_empty: true,
+            },
+            Format::Csv => {
+                let mut writer = Box::new(csv::Writer::from_writer(output));
+                let more: &[&str] = match setting.uses {
+                    Some(_) => &["last_seen", "last_address", "user_agent"],
+                    None => &[],
+                };
+                writer.write_record(HEADINGS.iter().chain(more))?;
+                Self::Csv { writer, setting }
+            }
+        })
+    }
+
+    fn write(&mut self, row: &ListedCertificate<'_>) -> io::Result<()> {
+        match self {
+            Self::Table(rows) => rows.add(row),
+            Self::Json {
+                output,
+                setting,
+                is_empty,
+            } => {
+                let comma = if *is_empty { "[" } else { "," };
+                *is_empty = false;
+                // As an array that is indented as a whole.
+                let object = serde_json::to_string_pretty(&entry(row, *setting))?;
+                write!(output, "{comma}\n  {}", object.replace('\n', "\n  "))
+            }
+            Self::Csv { writer, setting } => write_csv(writer, entry(row, *setting)),
+        }
+    }
+
+    fn end(self) -> io::Result<()> {
+        match self {
+            Self::Table(rows) => rows.end(),
+            Self::Json {
+                output,
+                is_empty: true,
+                ..
+            } => writeln!(output, "[]"),
+            Self::Json { output, .. } => writeln!(output, "\n]"),
+            Self::Csv { mut writer, .. } => writer.flush(),
+        }
+    }
+}
+
+fn entry<'a>(row: &ListedCertificate<'a>, setting: Setting<'a>) -> Entry<'a> {
+    let hex = format!("{:X}", row.number);
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    Entry {
+        serial: row.number.to_string(),
+        serial_hex: format!("{hex:0>width$}", width = hex.len().next_multiple_of(2)),
+        number: format!("{:06}", row.number),
+        subject: row.subject,
+        issuer: setting.issuer,
+        common_name: row.common_name,
+        profile: row.profile.name(),
+        status: row.standing(setting.now).name(),
+        not_before: time(row.not_before),
+        not_after: time(row.not_after),
+        revoked_at: time(row.revoked_at),
+        reason: row.reason.map(orca_pki::revocation::RevocationReason::name),
+        san: row.hosts.lines().collect(),
+        holder: row.holder,
+        device: row.device,
+        fingerprint_sha256: row.fingerprint.map(|octets| octets.to_string()),
+        last: setting.uses.map(|uses| last_use(row, uses)),
+    }
+}
+
+fn last_use(row: &ListedCertificate<'_>, uses: &Uses) -> Use {
+    let fingerprint = row.fingerprint.map(|shown| shown.to_string());
     uses.of(fingerprint.as_deref())
 }
 
-fn write_csv(
-    entries: impl Iterator<Item = Entry>,
-    uses: Option<&Uses>,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(&mut *session.output);
-    let failed = |error: csv::Error| std::io::Error::from(error);
-    let more: &[&str] = match uses {
-        Some(_) => &["last_seen", "last_address", "user_agent"],
-        None => &[],
-    };
-    let columns = [
-        "serial",
-        "serial_hex",
-        "number",
-        "subject",
-        "issuer",
-        "common_name",
-        "profile",
-        "status",
-        "not_before",
-        "not_after",
-        "revoked_at",
-        "reason",
-        "san",
-        "holder",
-        "device",
-        "fingerprint_sha256",
+const HEADINGS: [&str; 16] = [
+    "serial",
+    "serial_hex",
+    "number",
+    "subject",
+    "issuer",
+    "common_name",
+    "profile",
+    "status",
+    "not_before",
+    "not_after",
+    "revoked_at",
+    "reason",
+    "san",
+    "holder",
+    "device",
+    "fingerprint_sha256",
+];
+
+fn write_csv(writer: &mut csv::Writer<&mut dyn Write>, entry: Entry<'_>) -> io::Result<()> {
+    let san = entry.san.join(" ");
+    let optional = |text: Option<String>| text.unwrap_or_default();
+    let last = entry.last.map(|last| {
+        [
+            optional(last.last_seen),
+            optional(last.last_address),
+            cell(&optional(last.user_agent)),
+        ]
+    });
+    let (not_before, not_after) = (optional(entry.not_before), optional(entry.not_after));
+    let (revoked_at, fingerprint) = (
+        optional(entry.revoked_at),
+        optional(entry.fingerprint_sha256),
+    );
+    let (common_name, holder, device) = (
+        cell(entry.common_name),
+        cell(entry.holder.unwrap_or_default()),
+        cell(entry.device.unwrap_or_default()),
+    );
+    let cells = [
+        &entry.serial,
+        &entry.serial_hex,
+        &entry.number,
+        entry.subject,
+        entry.issuer,
+        &common_name,
+        entry.profile,
+        entry.status,
+        &not_before,
+        &not_after,
+        &revoked_at,
+        entry.reason.unwrap_or_default(),
+        &san,
+        &holder,
+        &device,
+        &fingerprint,
     ];
-    writer
-        .write_record(columns.iter().chain(more))
-        .map_err(failed)?;
-    for entry in entries {
-        let san = entry.san.join(" ");
-        let optional = |text: &Option<String>| text.clone().unwrap_or_default();
-        let last = entry.last.clone().map(|last| {
-            [
-                optional(&last.last_seen),
-                optional(&last.last_address),
-                cell(&optional(&last.user_agent)),
-            ]
-        });
-        let cells = [
-            entry.serial,
-            entry.serial_hex,
-            entry.number,
-            entry.subject,
-            entry.issuer,
-            cell(&entry.common_name),
-            entry.profile.to_owned(),
-            entry.status.to_owned(),
-            optional(&entry.not_before),
-            optional(&entry.not_after),
-            optional(&entry.revoked_at),
-            entry.reason.unwrap_or_default().to_owned(),
-            san,
-            cell(&optional(&entry.holder)),
-            cell(&optional(&entry.device)),
-            optional(&entry.fingerprint_sha256),
-        ];
-        writer
-            .write_record(cells.into_iter().chain(last.into_iter().flatten()))
-            .map_err(failed)?;
-    }
-    writer.flush()?;
+    let more = last.iter().flatten().map(String::as_str);
+    writer.write_record(cells.into_iter().chain(more))?;
     Ok(())
 }
 
@@ -227,93 +317,29 @@ fn cell(text: &str) -> String {
     }
 }
 
-/// Columns aligned by width on the screen, Japanese characters counting double.
-fn table(records: &[CertificateRecord], uses: Option<&Uses>, lang: Lang, now: Timestamp) -> Table {
-    let headings = [
-        text!("番号", "NUMBER"),
-        text!("状態", "STATUS"),
-        text!("種類", "PROFILE"),
-        text!("名前", "NAME"),
-        text!("有効期限", "EXPIRES"),
-        text!("破棄日", "REVOKED"),
-        text!("ホスト", "HOSTS"),
-        text!("使用者", "HOLDER"),
-        text!("端末", "DEVICE"),
-    ];
-    let more = uses.map(|_| {
-        [
-            text!("最終使用", "LAST SEEN"),
-            text!("アドレス", "ADDRESS"),
-            text!("プログラム", "PROGRAM"),
-        ]
-    });
-    let headings = headings.into_iter().chain(more.into_iter().flatten());
-    let zone = TimeZone::system();
-    let date = |at: Timestamp| render::date(at, &zone, lang);
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.map(|heading| heading.get(lang).to_owned()));
-    for record in records {
-        let reservation = &record.reservation;
-        let revoked_at = match record.status {
-            CertificateStatus::Revoked { at, .. } => date(at),
-            _ => String::new(),
-        };
-        let expires = record
-            .certificate
-            .as_ref()
-            .map(|certificate| certificate.validity().not_after);
-        let optional = |text: &Option<String>| text.clone().unwrap_or_default();
-        let last = uses.map(|uses| last_use(record, uses));
-        let last = last.map(|last| {
-            let at = last.last_seen.and_then(|at| at.parse().ok());
-            [
-                at.map(|at| minute(at, &zone)).unwrap_or_default(),
-                last.last_address.unwrap_or_default(),
-                last.user_agent.unwrap_or_default(),
-            ]
-        });
-        table.add_row(
-            [
-                record.serial.to_string(),
-                word(record.standing(now)).get(lang).to_owned(),
-                profile(record).get(lang).to_owned(),
-                reservation.common_name.clone(),
-                expires.map(date).unwrap_or_default(),
-                revoked_at,
-                reservation.hosts.join(" "),
-                optional(&reservation.holder),
-                optional(&reservation.device),
-            ]
-            .into_iter()
-            .chain(last.into_iter().flatten())
-            .map(|cell| render::one_line(&cell)),
-        );
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn minute(at: Timestamp, zone: &TimeZone) -> String {
-    zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-fn word(standing: Standing) -> Text {
-    match standing {
-        Standing::Expired => text!("期限切れ", "expired"),
-        Standing::Reserved => text!("未完了", "reserved"),
-        Standing::Revoked => text!("破棄", "revoked"),
-        Standing::Valid => text!("有効", "valid"),
-    }
-}
-
-fn profile(record: &CertificateRecord) -> Text {
-    match record.reservation.profile.name() {
-        "server" => text!("サーバ", "server"),
-        _ => text!("クライアント", "client"),
+    #[test]
+    fn words_are_found_as_if_all_were_lower_case() {
+        let texts = [
+            "",
+            "user1",
+            "USER 山田",
+            "İstanbul",
+            "ſ",
+            "K",
+            "k",
+            "受付PC",
+            "user",
+        ];
+        for sought in ["", "user", "User1", "山", "pc", "k", "K", "s", "i̇", "1"] {
+            let word = Word::new(sought);
+            for text in texts {
+                let expected = text.to_lowercase().contains(&sought.to_lowercase());
+                assert_eq!(word.is_part_of(text), expected, "{sought:?} in {text:?}");
+            }
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use orca_pki::certificate::Certificate;
-use orca_pki::revocation::RevokedEntry;
 use orca_pki::serial::SerialNumber;
 use rusqlite::Row;
 
@@ -52,16 +51,6 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<CertificateRecord> {
         reservation,
         status,
         certificate,
-    })
-}
-
-pub(super) fn revoked_entry(row: &Row<'_>) -> rusqlite::Result<RevokedEntry> {
-    let serial = from_integer(row.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?;
-    let reason: Option<String> = row.get(2)?;
-    Ok(RevokedEntry {
-        serial,
-        revoked_at: moment(row.get(1)?),
-        reason: reason.and_then(|word| word.parse().ok()),
     })
 }
 
