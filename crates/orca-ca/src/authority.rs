@@ -27,10 +27,12 @@ use crate::record::{
     AuditEvent, CertificateRecord, CertificateStatus, ListedCertificate, Reservation, Site,
     Standing as RecordStanding,
 };
+use crate::scribe::Scribe;
 use crate::store::{RevocationOrder, Scope, SqliteStore, Store};
 
 mod order;
 mod publishing;
+mod trail;
 
 pub use order::{
     CA_DAYS, CrlAge, CrlIssue, Delivery, InitOrder, IssueOrder, Issued, Revoked, Selection, Several,
@@ -86,6 +88,8 @@ impl Authority {
         delivery::replace(&staging.path().join(REGISTER), b"", 0o600, place.owner)?;
         let mut store = SqliteStore::create(&staging.path().join(REGISTER))?;
         let site = Site::local();
+        let custody = Custody::in_folder(staging.path());
+        store.employ(Scribe::new(place.actor.clone(), custody, ca.clone()));
         store.enroll(&site, &ca, &crl, now)?;
         drop(store);
         let template = config::template(&realm);
@@ -111,7 +115,7 @@ impl Authority {
     pub fn open(place: Place) -> Result<Self, Error> {
         let config = Config::load(&place)?;
         let custody = Custody::in_folder(place.folder());
-        let store = SqliteStore::open(&config.database)?;
+        let mut store = SqliteStore::open(&config.database)?;
         let site = Site::local();
         let ca = store
             .authority(&site)?
@@ -119,6 +123,8 @@ impl Authority {
                 path: config.database.clone(),
                 detail: "it holds no CA".to_owned(),
             })?;
+        let scribe_custody = Custody::in_folder(place.folder());
+        store.employ(Scribe::new(place.actor.clone(), scribe_custody, ca.clone()));
         Ok(Self {
             place,
             config,
@@ -220,8 +226,13 @@ impl Authority {
         let serial = certificate.serial().clone();
         let folder = output.unwrap_or_else(|| self.config.certs_dir.clone());
         let draft = self.draft(&folder)?;
-        self.store
-            .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
+        self.store.audit(
+            &self.site,
+            now,
+            AuditEvent::Exported,
+            Some(&serial),
+            Some("export_cert"),
+        )?;
         let profile = profile.unwrap_or(self.config.p12);
         self.deliver(&certificate, &key, profile, draft, Existing::Replace, now)
     }
@@ -241,8 +252,17 @@ impl Authority {
         if self.find(&serial)?.reservation.profile != profile {
             return Err(Error::WrongProfile { serial, profile });
         }
-        self.store
-            .audit(&self.site, now, AuditEvent::Exported, Some(&serial))?;
+        let detail = match profile {
+            CertificateProfile::Server => "server_kit",
+            _ => "api_kit",
+        };
+        self.store.audit(
+            &self.site,
+            now,
+            AuditEvent::Exported,
+            Some(&serial),
+            Some(detail),
+        )?;
         let p12 = self.config.p12;
         Ok(Bundle::new(&certificate, &key, &self.ca, p12, &mut random)?)
     }

@@ -512,6 +512,7 @@ mod tests {
             config: "/home/hana/.orca_catool/config.yml".into(),
             home: "/home/hana".into(),
             owner: None,
+            actor: crate::actor::Actor::default(),
         }
     }
 

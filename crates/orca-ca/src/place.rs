@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
+use crate::actor::Actor;
 use crate::error::Error;
 
 /// Name of the register's file where the configuration names none.
@@ -72,6 +73,8 @@ pub struct Place {
     pub home: PathBuf,
     /// Set under sudo: `SUDO_USER`.
     pub owner: Option<Owner>,
+    /// Who works here, for the audit trail.
+    pub actor: Actor,
 }
 
 /// What stands at a [`Place`].
@@ -99,6 +102,7 @@ impl Place {
             Some(name) if geteuid().is_root() && name != "root" => Some(sudo_user(name)?),
             _ => None,
         };
+        let actor = Actor::find(&env);
         let own_home = present("HOME").map(PathBuf::from);
         let explicit = config.or_else(|| present("ORCA_CATOOL_CONFIG").map(PathBuf::from));
         let (home, owner) = match sudo_user {
@@ -116,12 +120,13 @@ impl Place {
                 path: config.clone(),
                 source,
             })?;
-            return Ok(Self::named(config, home, owner));
+            return Ok(Self::named(config, home, owner, actor));
         }
         let place = Self {
             config: default_config(&home),
             home,
             owner,
+            actor,
         };
         if owner.is_none() || place.config.exists() {
             return Ok(place);
@@ -132,6 +137,7 @@ impl Place {
                 config: default_config(&home),
                 home,
                 owner: None,
+                actor: place.actor,
             }),
             None => Err(Error::NoCaForRoot {
                 user_config: place.config,
@@ -140,11 +146,12 @@ impl Place {
     }
 
     /// A place that was named: no home is made for who has none, such as the user of a service.
-    fn named(config: PathBuf, home: PathBuf, owner: Option<Owner>) -> Self {
+    fn named(config: PathBuf, home: PathBuf, owner: Option<Owner>, actor: Actor) -> Self {
         let mut place = Self {
             config,
             home,
             owner,
+            actor,
         };
         if !place.home.is_dir() {
             place.home = place.folder().to_owned();

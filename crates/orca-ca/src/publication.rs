@@ -12,8 +12,8 @@ use crate::config::{Config, PublishTarget};
 use crate::delivery;
 use crate::error::{Error, PublishFailure, io_message};
 use crate::place::{PUBLISH_LOCK, Place};
-use crate::record::{DeliveryRecord, Site};
-use crate::store::{CrlFacts, Store};
+use crate::record::{AuditEvent, DeliveryRecord, Site};
+use crate::store::{Change, CrlFacts, Store};
 
 mod address;
 mod courier;
@@ -70,8 +70,9 @@ pub fn main_file(config: &Config) -> PathBuf {
 /// [`PublishFailure`].
 pub fn publish(
     office: Office<'_>,
-    store: &impl Store,
+    store: &mut impl Store,
     at_hand: Option<&CertificateRevocationList>,
+    now: Timestamp,
 ) -> Result<Vec<PublishFailure>, Error> {
     let Office { place, config, .. } = office;
     let _lock = lock(place)?;
@@ -91,10 +92,46 @@ pub fn publish(
     if let Err(error) = delivery::make_folder(&config.certs_dir, place.owner) {
         return Ok(vec![failure(&config.certs_dir, &error)]);
     }
-    let failures = files(config).into_iter();
-    Ok(failures
-        .filter_map(|path| bring_up(place, &path, &pem))
-        .collect())
+    let mut failures = Vec::new();
+    for path in files(config) {
+        match bring_up(place, &path, &pem) {
+            Ok(BroughtUp::Already) => {}
+            Ok(BroughtUp::Now) => tell_written(office, store, &path, crl.number, now)?,
+            Err(failure) => {
+                tell_failed(office, store, &failure, now)?;
+                failures.push(failure);
+            }
+        }
+    }
+    Ok(failures)
+}
+
+fn tell_written(
+    office: Office<'_>,
+    store: &mut impl Store,
+    path: &Path,
+    number: CrlNumber,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let detail = format!("{}: number {number}", path.display());
+    let event = AuditEvent::Published;
+    store.audit(office.site, now, event, None, Some(&detail))
+}
+
+/// The same trouble is told once, not by every run.
+fn tell_failed(
+    office: Office<'_>,
+    store: &mut impl Store,
+    failure: &PublishFailure,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let change = Change {
+        event: AuditEvent::NotPublished,
+        opposite: AuditEvent::Published,
+        subject: &format!("{}: ", failure.target),
+        detail: &format!("{}: {}", failure.target, failure.cause.en),
+    };
+    store.audit_change(office.site, now, change)
 }
 
 /// Sends the newest CRL of the register to gateways and writes down what came of it. Without a
@@ -336,13 +373,19 @@ fn has_content(path: &Path, expected: &[u8]) -> io::Result<bool> {
     }
 }
 
-fn bring_up(place: &Place, path: &Path, pem: &str) -> Option<PublishFailure> {
+/// What had to be done for a file.
+enum BroughtUp {
+    Already,
+    Now,
+}
+
+fn bring_up(place: &Place, path: &Path, pem: &str) -> Result<BroughtUp, PublishFailure> {
     if is_current(path, pem) {
-        return None;
+        return Ok(BroughtUp::Already);
     }
     delivery::replace(path, pem.as_bytes(), MODE, place.owner)
-        .err()
-        .map(|error| failure(path, &error))
+        .map(|()| BroughtUp::Now)
+        .map_err(|error| failure(path, &error))
 }
 
 fn failure(path: &Path, error: &Error) -> PublishFailure {

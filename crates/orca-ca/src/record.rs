@@ -165,6 +165,7 @@ impl ListedCertificate<'_> {
 
 /// Something the register remembers having happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum AuditEvent {
     /// The CA was made.
     Initialized,
@@ -178,6 +179,16 @@ pub enum AuditEvent {
     Revoked,
     /// A CRL was signed.
     CrlIssued,
+    /// A CRL was signed because the one before had lived half its life.
+    CrlRenewed,
+    /// A file or a gateway has got a CRL.
+    Published,
+    /// A file or a gateway has not got a CRL.
+    NotPublished,
+    /// `config.yml` is another one than at the run before.
+    ConfigChanged,
+    /// Rows of the trail stood there that the CA had not signed.
+    Unsigned,
 }
 
 impl AuditEvent {
@@ -190,6 +201,11 @@ impl AuditEvent {
             Self::Exported => "export",
             Self::Revoked => "revoke",
             Self::CrlIssued => "crl",
+            Self::CrlRenewed => "crl-renewed",
+            Self::Published => "publish",
+            Self::NotPublished => "publish-failed",
+            Self::ConfigChanged => "config",
+            Self::Unsigned => "unsigned",
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::record::{
     AuditEvent, CertificateRecord, DeliveryRecord, ListedCertificate, Reservation, Site,
 };
+use crate::trail::Trail;
 
 mod sqlite;
 
@@ -74,6 +75,19 @@ pub enum Scope<'a> {
         /// The commonName.
         name: &'a str,
     },
+}
+
+/// An event that counts only where it is another than the last of its subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// What happened.
+    pub event: AuditEvent,
+    /// What would be news after it, and the other way round.
+    pub opposite: AuditEvent,
+    /// To what, as the details of both begin.
+    pub subject: &'a str,
+    /// What exactly.
+    pub detail: &'a str,
 }
 
 /// Who may have a name once only.
@@ -181,13 +195,14 @@ pub trait Store {
         sign: SignCrl<'_>,
     ) -> Result<CertificateRevocationList, Error>;
 
-    /// Enters a new CRL with the next number.
+    /// Enters a new CRL with the next number; `event` says why it was made.
     ///
     /// # Errors
     /// The CRL cannot be made, or the register fails.
     fn issue_crl(
         &mut self,
         site: &Site,
+        event: AuditEvent,
         at: Timestamp,
         drop_expired_before: Timestamp,
         sign: SignCrl<'_>,
@@ -245,7 +260,22 @@ pub trait Store {
         at: Timestamp,
         event: AuditEvent,
         serial: Option<&SerialNumber>,
+        detail: Option<&str>,
     ) -> Result<(), Error>;
+
+    /// Writes down that something is (another) trouble or state of `subject`: nothing where the
+    /// last such event of the subject says the same. The detail begins with the subject.
+    ///
+    /// # Errors
+    /// The register cannot be written.
+    fn audit_change(&mut self, site: &Site, at: Timestamp, change: Change<'_>)
+    -> Result<(), Error>;
+
+    /// The audit trail, as it stands there.
+    ///
+    /// # Errors
+    /// The register cannot be read.
+    fn trail(&self, site: &Site) -> Result<Trail, Error>;
 }
 
 /// The profile a word of the register means.

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 
 use jiff::Timestamp;
 use orca_ca::Error;
-use orca_ca::record::{CertificateStatus, Reservation, Site, Standing};
+use orca_ca::record::{AuditEvent, CertificateStatus, Reservation, Site, Standing};
 use orca_ca::store::{NamePolicy, RevocationOrder, SqliteStore, Store};
 use orca_pki::certificate::Certificate;
 use orca_pki::crl::UnverifiedCrl;
@@ -357,6 +357,7 @@ fn an_expired_entry_stays_on_one_more_period_of_lists() {
             .store()
             .issue_crl(
                 &site.site,
+                AuditEvent::CrlIssued,
                 at,
                 shift(at, -365 * DAY),
                 &mut |number, writer| sign(&site.ca, &site.ca_key, number, writer),
@@ -440,6 +441,9 @@ fn a_register_of_the_first_version_is_brought_up() {
     connection
         .execute_batch(
             "DROP TABLE delivery; DROP INDEX certificate_listed; DROP INDEX certificate_by_host;
+             DROP TABLE audit_head;
+             ALTER TABLE audit DROP COLUMN actor; ALTER TABLE audit DROP COLUMN host;
+             ALTER TABLE audit DROP COLUMN detail; ALTER TABLE audit DROP COLUMN hash;
              ALTER TABLE certificate DROP COLUMN not_before; PRAGMA user_version = 1",
         )
         .unwrap();
@@ -456,6 +460,6 @@ fn a_register_of_the_first_version_is_brought_up() {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
     assert!(site.store().authority(&site.site).unwrap().is_some());
 }

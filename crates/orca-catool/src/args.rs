@@ -16,11 +16,13 @@ use orca_pki::profile::{CertificateProfile, NameConstraints, Network};
 use orca_pki::revocation::RevocationReason;
 use orca_pki::serial::SerialNumber;
 
+mod audit;
 mod definition;
 mod diagnose;
 mod kits;
 mod usage;
 
+pub(crate) use audit::{AuditArgs, AuditTask};
 pub(crate) use diagnose::{DiagnoseArgs, past_date};
 pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
 use usage::Fault;
@@ -50,6 +52,7 @@ pub(crate) enum Command {
     ApiKit(ApiKitArgs),
     PublishCrl(Format),
     Diagnose(DiagnoseArgs),
+    Audit(AuditArgs),
     /// `--help` or `--version`: text for standard output.
     Show(String),
 }
@@ -207,6 +210,7 @@ fn invocation(matches: &ArgMatches) -> Result<Invocation, UsageError> {
         Some(("api_kit", m)) => Command::ApiKit(kits::api_kit(m)?),
         Some(("publish_crl", m)) => Command::PublishCrl(format(m)),
         Some(("diagnose", m)) => Command::Diagnose(diagnose::diagnose(m)?),
+        Some(("audit", m)) => Command::Audit(audit::audit(m)?),
         Some((other, _)) => {
             let what = other.to_owned();
             return Err(UsageError::Argument {

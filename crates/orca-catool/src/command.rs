@@ -10,6 +10,7 @@ use orca_pki::serial::SerialNumber;
 use crate::session::{Failure, Session};
 
 pub(crate) mod api_kit;
+pub(crate) mod audit;
 pub(crate) mod diagnose;
 pub(crate) mod export_cert;
 pub(crate) mod from_csv;

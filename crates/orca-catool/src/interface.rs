@@ -31,6 +31,7 @@ pub(crate) const SUBCOMMANDS: &str = "  specify subcommand
   server_kit
   api_kit
   diagnose
+  audit
 ";
 
 #[cfg(test)]

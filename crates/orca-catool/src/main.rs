@@ -131,6 +131,7 @@ fn execute(
         Command::ListCert(args) => command::list_cert::run(authority, args, session, now)?,
         Command::ServerKit(args) => command::server_kit::run(authority, args, session, now)?,
         Command::ApiKit(args) => command::api_kit::run(authority, args, session, now)?,
+        Command::Audit(args) => return command::audit::run(authority, args, session),
         Command::PublishCrl(format) => {
             command::publish_crl::run(authority, format, session, now)?;
         }

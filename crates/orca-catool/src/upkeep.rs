@@ -1,8 +1,10 @@
 //! What every run does beside its command, so that the CRL never lapses and reaches everybody.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use orca_ca::Authority;
 use orca_ca::publication::PlaceReport;
+use orca_messages::syslog::Syslog;
 use orca_messages::{Finding, Localize, Text, text};
 
 use crate::args::Command;
@@ -15,6 +17,8 @@ pub(crate) enum Upkeep {
     Afterwards,
     /// It publishes, but makes no CRL.
     Before,
+    /// It looks at what is there; nothing may change before its eyes.
+    Nothing,
     /// It only reads, and stays quick: nobody is called.
     Reading,
     /// It changes something: whoever has not got the newest CRL is tried once more.
@@ -26,6 +30,7 @@ impl Upkeep {
         match command {
             Command::RevokeCert(_) | Command::IssueCrl(_) => Self::Afterwards,
             Command::PublishCrl(_) => Self::Before,
+            Command::Audit(_) => Self::Nothing,
             Command::ListCert(_) | Command::Overview | Command::Show(_) | Command::Diagnose(_) => {
                 Self::Reading
             }
@@ -47,6 +52,10 @@ impl Upkeep {
         session: &mut Session<'_>,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        if self == Self::Nothing {
+            return Ok(());
+        }
+        note_configuration(authority, session, now)?;
         if self == Self::Afterwards {
             return Ok(());
         }
@@ -64,10 +73,26 @@ impl Upkeep {
         session: &mut Session<'_>,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        if self == Self::Nothing {
+            return Ok(());
+        }
         session.output.flush()?;
+        // The command may have added a place for CRLs.
+        note_configuration(authority, session, now)?;
+        let result = self.see_to_others(authority, session, now);
+        tell_head(authority, now);
+        result
+    }
+
+    fn see_to_others(
+        self,
+        authority: &mut Authority,
+        session: &mut Session<'_>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let laggards = match self {
             Self::Afterwards => return renew(authority, session, now),
-            Self::Before => return Ok(()),
+            Self::Nothing | Self::Before => return Ok(()),
             Self::Reading => authority.laggards(),
             Self::Writing => authority.remind_laggards(now),
         };
@@ -79,6 +104,30 @@ impl Upkeep {
                 Ok(())
             }
         }
+    }
+}
+
+/// A changed configuration belongs into the audit trail.
+pub(crate) fn note_configuration(
+    authority: &mut Authority,
+    session: &mut Session<'_>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if let Err(error) = authority.note_configuration(now) {
+        session.warn(error.id(), error.message(), error.remedy())?;
+    }
+    Ok(())
+}
+
+/// Tells the machine's log how far the audit trail has come: whoever rewrites the register later
+/// contradicts it.
+pub(crate) fn tell_head(authority: &Authority, now: Timestamp) {
+    if let Some(head) = authority.trail_head() {
+        let syslog = Syslog::new("orca-catool", TimeZone::system());
+        syslog.say(
+            now,
+            &format!("head of the audit trail: {head} [audit-head]"),
+        );
     }
 }
 

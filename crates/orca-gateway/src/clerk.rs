@@ -15,7 +15,7 @@ use crate::chain::Head;
 use crate::clock::Clock;
 use crate::last_seen::LastSeen;
 use crate::log::EventLog;
-use crate::syslog::Syslog;
+use orca_messages::syslog::Syslog;
 
 const TICK: Duration = Duration::from_secs(1);
 /// How often the head of the access log is told, where there were lines.
@@ -230,7 +230,13 @@ mod tests {
             let (clock, zone) = (Clock::stopped(), TimeZone::UTC);
             let log = EventLog::open(&target("events"), clock, zone.clone(), Lang::En).unwrap();
             let access_log = AccessLog::open(&target("access"), clock, zone.clone()).unwrap();
-            let desk = Desk::new(access_log, clock, log, Syslog::new(zone), Arc::default());
+            let desk = Desk::new(
+                access_log,
+                clock,
+                log,
+                Syslog::new("orca-gateway", zone),
+                Arc::default(),
+            );
             Self { desk, folder }
         }
 

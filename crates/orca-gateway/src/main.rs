@@ -61,7 +61,6 @@ mod startup_log;
 mod status;
 mod stream;
 mod support_bundle;
-mod syslog;
 mod takeover;
 mod tls;
 mod trust;

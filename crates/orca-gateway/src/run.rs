@@ -40,8 +40,8 @@ use crate::shutdown::{Phase, Signals};
 use crate::slots::Slots;
 use crate::startup_log;
 use crate::status::{self, Sources};
-use crate::syslog::Syslog;
 use crate::takeover::{Bound, InheritError, Inherited};
+use orca_messages::syslog::Syslog;
 
 type StatusTask = task::JoinHandle<io::Result<Infallible>>;
 
@@ -357,7 +357,7 @@ fn desk(office: &Office) -> Desk {
         office.access_log.clone(),
         office.clock,
         office.log.clone(),
-        Syslog::new(TimeZone::system()),
+        Syslog::new("orca-gateway", TimeZone::system()),
         Arc::clone(&office.seen),
     )
 }

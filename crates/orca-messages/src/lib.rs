@@ -8,6 +8,7 @@ pub mod finding;
 pub mod lang;
 pub mod localize;
 pub mod render;
+pub mod syslog;
 
 pub use finding::{Finding, Verdict};
 pub use lang::Lang;

@@ -230,6 +230,16 @@ impl Certificate {
         verify(&issuer.public_key_info, algorithm, message, signature)
     }
 
+    /// Whether the key of this self-signed certificate made the signature of a message, with the
+    /// algorithm of its own signature.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let algorithm: &AlgorithmIdentifierOwned = self.inner.signature_algorithm();
+        verify(&self.public_key_info, algorithm, message, signature)
+    }
+
     pub(crate) fn extension<T>(&self) -> Option<T>
     where
         T: AssociatedOid + for<'a> Decode<'a>,

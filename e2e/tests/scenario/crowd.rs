@@ -50,6 +50,13 @@ fn a_hundred_at_once_get_a_hundred_serials() -> anyhow::Result<()> {
     let rows = ca.list()?;
     assert_eq!(rows.len(), CLIENTS);
     assert!(rows.iter().all(|row| row["status"] == "valid"));
+    the_trail_is_whole(&ca)
+}
+
+/// One chain, whoever wrote it at the same time, and whoever was killed.
+fn the_trail_is_whole(ca: &Catool) -> anyhow::Result<()> {
+    let told = ca.done("audit --verify --lang en")?;
+    anyhow::ensure!(told.starts_with("ok: "), "{told}");
     Ok(())
 }
 
@@ -103,6 +110,7 @@ fn power_cuts_lose_nothing_that_was_reported() -> anyhow::Result<()> {
     let rows = ca.list()?;
     the_register_explains(&rows, &ledger)?;
     the_crl_agrees(&ca, &rows)?;
+    the_trail_is_whole(&ca)?;
     every_certificate_can_be_exported(&ca, &ledger)
 }
 

@@ -1,5 +1,6 @@
 //! Stories from a clinic, told with the real programs.
 
+mod audit;
 mod bad_input;
 mod browser;
 mod crl_delivery;

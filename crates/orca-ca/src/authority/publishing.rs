@@ -10,6 +10,7 @@ use super::{Authority, CrlAge, CrlIssue, crl_period, crl_signer};
 use crate::delivery;
 use crate::error::{Error, PublishFailure};
 use crate::publication::{self, Audience, Effort, Office, PlaceReport};
+use crate::record::AuditEvent;
 use crate::store::{CrlFacts, Store as _};
 
 impl Authority {
@@ -40,7 +41,7 @@ impl Authority {
             self.publish(&newest, Vec::new(), now)?;
             return Ok(CrlIssue::Kept(newest));
         }
-        let crl = self.sign_crl(days, now)?;
+        let crl = self.sign_crl(AuditEvent::CrlIssued, days, now)?;
         self.publish(&crl, Vec::new(), now)?;
         Ok(CrlIssue::Made(crl))
     }
@@ -59,12 +60,11 @@ impl Authority {
         {
             return Ok(None);
         }
-        let crl = self.sign_crl(None, now)?;
+        let crl = self.sign_crl(AuditEvent::CrlRenewed, None, now)?;
         self.remind_laggards(now)?;
-        told(
-            publication::publish(self.office(), &self.store, Some(&crl))?,
-            Vec::new(),
-        )?;
+        let (office, store) = self.desk();
+        let written = publication::publish(office, store, Some(&crl), now)?;
+        told(written, Vec::new())?;
         Ok(Some(crl.number))
     }
 
@@ -106,15 +106,14 @@ impl Authority {
     ///
     /// # Errors
     /// A CRL file cannot be written.
-    pub fn mend(&self, now: Timestamp) -> Result<(), Error> {
+    pub fn mend(&mut self, now: Timestamp) -> Result<(), Error> {
         delivery::sweep(&self.config.certs_dir, now);
         if !publication::lags(&self.config, &self.store, &self.site)? {
             return Ok(());
         }
-        told(
-            publication::publish(self.office(), &self.store, None)?,
-            Vec::new(),
-        )
+        let (office, store) = self.desk();
+        let written = publication::publish(office, store, None, now)?;
+        told(written, Vec::new())
     }
 
     pub(super) fn publish(
@@ -134,8 +133,8 @@ impl Authority {
         audience: Audience,
         now: Timestamp,
     ) -> Vec<PublishFailure> {
-        let written = publication::publish(self.office(), &self.store, at_hand);
         let (office, store) = self.desk();
+        let written = publication::publish(office, store, at_hand, now);
         let sent = publication::send(office, store, audience, Effort::Full, now);
         let target = self.place.folder().display().to_string();
         let failures = [written, sent].into_iter().map(|result| {
@@ -151,6 +150,7 @@ impl Authority {
 
     fn sign_crl(
         &mut self,
+        event: AuditEvent,
         days: Option<u32>,
         now: Timestamp,
     ) -> Result<CertificateRevocationList, Error> {
@@ -158,7 +158,8 @@ impl Authority {
         let period = crl_period(&self.ca, days.unwrap_or(self.config.crl_validity), now)?;
         let mut sign = crl_signer(&self.ca, &ca_key, period);
         let floor = self.drop_expired_before(now)?;
-        self.store.issue_crl(&self.site, now, floor, &mut sign)
+        self.store
+            .issue_crl(&self.site, event, now, floor, &mut sign)
     }
 
     /// Expired entries stay for one CRL period more, counted from the list before: a clock that is

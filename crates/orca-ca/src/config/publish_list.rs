@@ -112,6 +112,7 @@ mod tests {
             config: "/home/user/.orca_catool/config.yml".into(),
             home: "/home/user".into(),
             owner: None,
+            actor: crate::actor::Actor::default(),
         }
     }
 

@@ -14,16 +14,22 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Admit, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
+use super::{Admit, Change, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
+use crate::actor::Actor;
 use crate::error::Error;
 use crate::record::{
     AuditEvent, CertificateRecord, DeliveryRecord, ListedCertificate, Reservation, Site,
 };
+use crate::scribe::Scribe;
+use crate::trail::{ChainHash, Trail};
 
 mod deliveries;
 mod listing;
 mod lists;
 mod rows;
+mod trail;
+
+use trail::{End, Note, Pen};
 
 use rows::{COLUMNS, from_integer, moment, record, to_integer};
 
@@ -32,14 +38,17 @@ const APPLICATION_ID: i64 = 0x4f52_4341;
 /// `PRAGMA user_version` of the newest schema.
 const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// From each version to the next; a new register takes all of them.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_register.sql"),
     include_str!("migrations/0002_delivery.sql"),
     include_str!("migrations/0003_not_before.sql"),
     include_str!("migrations/0004_indices.sql"),
+    include_str!("migrations/0005_audit_chain.sql"),
 ];
 /// The version that came with a column for what until then stood in the certificates only.
 const NOT_BEFORE: i64 = 3;
+/// The first version whose audit trail is a chain.
+const CHAINED: i64 = 5;
 /// How long a process waits for another's transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -48,6 +57,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct SqliteStore {
     path: PathBuf,
     connection: Connection,
+    scribe: Scribe,
+    end: Option<End>,
 }
 
 impl SqliteStore {
@@ -67,7 +78,13 @@ impl SqliteStore {
     /// # Errors
     /// The file is missing, is no register, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut store = Self::connect(path)?;
+        let mut store = match Self::connect(path) {
+            // Whoever can write the folder waits, or hears the cause.
+            Err(error @ Error::Io { .. }) if path.exists() => {
+                Self::connect_to_fixed(path)?.ok_or(error)?
+            }
+            other => other?,
+        };
         let (id, version): (i64, i64) = store.run(|connection| {
             let id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
             Ok((id, version(connection)?))
@@ -86,6 +103,16 @@ impl SqliteStore {
             Ok(()) | Err(Error::Io { .. }) => Ok(store),
             Err(error) => Err(error),
         }
+    }
+
+    /// From now on somebody writes the audit trail; until then nobody's name stands there.
+    pub fn employ(&mut self, scribe: Scribe) {
+        self.scribe = scribe;
+    }
+
+    /// Number and hash of the last row of the audit trail that was written through this store.
+    pub fn written(&self) -> Option<(i64, ChainHash)> {
+        self.end.as_ref().map(|end| (end.sequence, end.hash))
     }
 
     /// Brings the schema up to [`SCHEMA`], one step a transaction.
@@ -120,10 +147,7 @@ impl SqliteStore {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| database_error(path, &error))?;
-        let store = Self {
-            path: path.to_owned(),
-            connection,
-        };
+        let store = Self::over(path, connection);
         store.run(|connection| {
             connection.busy_timeout(PATIENCE)?;
             // A reported issue or revocation survives a power cut; a destroyed key is overwritten.
@@ -133,6 +157,41 @@ impl SqliteStore {
             connection.pragma_update(None, "foreign_keys", "ON")
         })?;
         Ok(store)
+    }
+
+    /// A register where nobody can write: on read-only media, or in another user's folder. The
+    /// database would make files beside it even to read. None where the file alone does not tell
+    /// everything.
+    fn connect_to_fixed(path: &Path) -> Result<Option<Self>, Error> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let is_whole = std::fs::metadata(&log).map_or(true, |log| log.len() == 0);
+        let (true, Some(name)) = (is_whole, path.to_str()) else {
+            return Ok(None);
+        };
+        let escaped: String = name
+            .chars()
+            .map(|c| match c {
+                '%' | '?' | '#' => format!("%{:02x}", u32::from(c)),
+                c => c.to_string(),
+            })
+            .collect();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let address = format!("file:{escaped}?immutable=1");
+        let connection = Connection::open_with_flags(address, flags)
+            .map_err(|error| database_error(path, &error))?;
+        Ok(Some(Self::over(path, connection)))
+    }
+
+    fn over(path: &Path, connection: Connection) -> Self {
+        Self {
+            path: path.to_owned(),
+            connection,
+            scribe: Scribe::without_seal(Actor::default()),
+            end: None,
+        }
     }
 
     fn run<T>(
@@ -164,9 +223,17 @@ impl SqliteStore {
         let work = Work {
             transaction,
             path: &path,
+            pen: Pen::new(&self.scribe),
         };
         let result = action(&work)?;
-        work.transaction.commit().map_err(failed)?;
+        let Work {
+            transaction, pen, ..
+        } = work;
+        let end = pen.finish(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        if end.is_some() {
+            self.end = end;
+        }
         Ok(result)
     }
 }
@@ -225,6 +292,7 @@ fn database_error(path: &Path, error: &rusqlite::Error) -> Error {
 struct Work<'a> {
     transaction: Transaction<'a>,
     path: &'a Path,
+    pen: Pen<'a>,
 }
 
 impl Work<'_> {
@@ -241,15 +309,14 @@ impl Work<'_> {
         at: Timestamp,
         event: AuditEvent,
         serial: Option<i64>,
+        detail: Option<&str>,
     ) -> Result<(), Error> {
-        self.run(|transaction| {
-            transaction.execute(
-                "INSERT INTO audit (site, sequence, at, event, serial)
-                 SELECT ?1, coalesce(max(sequence), 0) + 1, ?2, ?3, ?4 FROM audit WHERE site = ?1",
-                params![site.name(), at.as_second(), event.name(), serial],
-            )
-        })
-        .map(drop)
+        let note = Note {
+            event,
+            serial,
+            detail,
+        };
+        self.run(|transaction| self.pen.append(transaction, site, at, note))
     }
 
     fn store_crl(&self, site: &Site, crl: &CertificateRevocationList) -> Result<(), Error> {
@@ -259,6 +326,7 @@ impl Work<'_> {
     fn new_crl(
         &self,
         site: &Site,
+        event: AuditEvent,
         at: Timestamp,
         drop_expired_before: Timestamp,
         sign: SignCrl<'_>,
@@ -269,7 +337,8 @@ impl Work<'_> {
         self.run(|transaction| lists::write(transaction, site, drop_expired_before, &mut writer))??;
         let crl = sign(newest.next(), writer)?;
         self.store_crl(site, &crl)?;
-        self.audit(site, at, AuditEvent::CrlIssued, None)?;
+        let detail = format!("number {}", crl.number);
+        self.audit(site, at, event, None, Some(&detail))?;
         Ok(crl)
     }
 
@@ -316,7 +385,8 @@ impl Work<'_> {
                 ],
             )
         })?;
-        self.audit(site, order.at, AuditEvent::Revoked, Some(number))
+        let reason = order.reason.map(RevocationReason::name);
+        self.audit(site, order.at, AuditEvent::Revoked, Some(number), reason)
     }
 }
 
@@ -352,7 +422,8 @@ impl Store for SqliteStore {
                 )
             })?;
             work.store_crl(site, crl)?;
-            work.audit(site, at, AuditEvent::Initialized, Some(1))
+            let detail = ca.fingerprint().to_string();
+            work.audit(site, at, AuditEvent::Initialized, Some(1), Some(&detail))
         })
     }
 
@@ -399,7 +470,9 @@ impl Store for SqliteStore {
                     ],
                 )
             })?;
-            work.audit(site, reservation.at, AuditEvent::Reserved, Some(number))?;
+            let detail = format!("{} {}", reservation.profile.name(), reservation.subject);
+            let (at, event) = (reservation.at, AuditEvent::Reserved);
+            work.audit(site, at, event, Some(number), Some(&detail))?;
             Ok(serial)
         })
     }
@@ -435,7 +508,8 @@ impl Store for SqliteStore {
             if changed != 1 {
                 return Err(Error::AlreadyRevoked { serial, at });
             }
-            work.audit(site, at, AuditEvent::Issued, Some(number))
+            let detail = certificate.fingerprint().to_string();
+            work.audit(site, at, AuditEvent::Issued, Some(number), Some(&detail))
         })
     }
 
@@ -517,18 +591,20 @@ impl Store for SqliteStore {
             for serial in &order.serials {
                 work.revoke_one(site, serial, order)?;
             }
-            work.new_crl(site, order.at, order.drop_expired_before, sign)
+            let event = AuditEvent::CrlIssued;
+            work.new_crl(site, event, order.at, order.drop_expired_before, sign)
         })
     }
 
     fn issue_crl(
         &mut self,
         site: &Site,
+        event: AuditEvent,
         at: Timestamp,
         drop_expired_before: Timestamp,
         sign: SignCrl<'_>,
     ) -> Result<CertificateRevocationList, Error> {
-        self.transaction(|work| work.new_crl(site, at, drop_expired_before, sign))
+        self.transaction(|work| work.new_crl(site, event, at, drop_expired_before, sign))
     }
 
     fn newest_crl_facts(&self, site: &Site) -> Result<Option<CrlFacts>, Error> {
@@ -555,7 +631,16 @@ impl Store for SqliteStore {
         at: Timestamp,
     ) -> Result<(), Error> {
         self.transaction(|work| {
-            work.run(|transaction| deliveries::enter(transaction, site, gateway, number, at))
+            let before = work.run(|transaction| deliveries::one(transaction, site, gateway))?;
+            work.run(|transaction| deliveries::enter(transaction, site, gateway, number, at))?;
+            let is_news = before.is_none_or(|before| {
+                before.failure.is_some() || before.number.is_none_or(|(known, _)| known < number)
+            });
+            let detail = format!("{gateway}: number {number}");
+            match is_news {
+                true => work.audit(site, at, AuditEvent::Published, None, Some(&detail)),
+                false => Ok(()),
+            }
         })
     }
 
@@ -567,7 +652,14 @@ impl Store for SqliteStore {
         at: Timestamp,
     ) -> Result<(), Error> {
         self.transaction(|work| {
-            work.run(|transaction| deliveries::fail(transaction, site, gateway, failure, at))
+            let before = work.run(|transaction| deliveries::one(transaction, site, gateway))?;
+            work.run(|transaction| deliveries::fail(transaction, site, gateway, failure, at))?;
+            let known = before.and_then(|before| before.failure);
+            let detail = format!("{gateway}: {failure}");
+            match known.as_deref() == Some(failure) {
+                true => Ok(()),
+                false => work.audit(site, at, AuditEvent::NotPublished, None, Some(&detail)),
+            }
         })
     }
 
@@ -577,9 +669,44 @@ impl Store for SqliteStore {
         at: Timestamp,
         event: AuditEvent,
         serial: Option<&SerialNumber>,
+        detail: Option<&str>,
     ) -> Result<(), Error> {
         let number = serial.map(to_integer).transpose()?;
-        self.transaction(|work| work.audit(site, at, event, number))
+        self.transaction(|work| work.audit(site, at, event, number, detail))
+    }
+
+    fn audit_change(
+        &mut self,
+        site: &Site,
+        at: Timestamp,
+        change: Change<'_>,
+    ) -> Result<(), Error> {
+        let Change {
+            event, opposite, ..
+        } = change;
+        let is_known = |connection: &Connection| {
+            let last = trail::last(connection, site, [event, opposite], change.subject)?;
+            let now = (event.name().to_owned(), change.detail.to_owned());
+            Ok(last == Some(now))
+        };
+        // Most runs find nothing new, and need not wait for others.
+        if self.run(version)? < CHAINED || self.run(is_known)? {
+            return Ok(());
+        }
+        self.transaction(
+            |work| match work.run(|transaction| is_known(transaction))? {
+                true => Ok(()),
+                false => work.audit(site, at, event, None, Some(change.detail)),
+            },
+        )
+    }
+
+    fn trail(&self, site: &Site) -> Result<Trail, Error> {
+        let is_chained = self.run(version)? >= CHAINED;
+        self.run(|connection| match is_chained {
+            true => trail::chained(connection, site),
+            false => trail::unchained(connection, site),
+        })
     }
 }
 

@@ -6,6 +6,8 @@ use clap::{Arg, ArgAction, Command as Clap};
 use orca_messages::{Lang, Text, text};
 
 // By its path: the generator of the manual pages reads this file from another place.
+#[path = "definition/audit.rs"]
+mod audit;
 #[path = "definition/diagnose.rs"]
 mod diagnose;
 #[path = "definition/kits.rs"]
@@ -398,6 +400,7 @@ fn subcommands(t: &dyn Fn(Text) -> String) -> Vec<Clap> {
     .into_iter()
     .chain(kits::definitions(t))
     .chain([diagnose::definition(t).arg(format())])
+    .chain([audit::definition(t, format())])
     .collect()
 }
 

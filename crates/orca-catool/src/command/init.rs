@@ -10,6 +10,7 @@ use super::warn_exposed;
 use crate::args::InitArgs;
 use crate::interface;
 use crate::session::{Failure, Session};
+use crate::upkeep;
 
 /// Makes a CA as the command line says.
 pub(crate) fn run(
@@ -32,7 +33,9 @@ pub(crate) fn run(
         key,
         constraints,
     };
-    let authority = Authority::init(place, order, now)?;
+    let mut authority = Authority::init(place, order, now)?;
+    upkeep::note_configuration(&mut authority, session, now)?;
+    upkeep::tell_head(&authority, now);
     let subject = authority.certificate().subject();
     let folder = authority.place().folder().display();
     session.say(&text!(

@@ -310,7 +310,7 @@ fn write_csv(writer: &mut csv::Writer<&mut dyn Write>, entry: Entry<'_>) -> io::
 }
 
 /// Spreadsheets take text that begins so for a formula; an apostrophe in front makes it text.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     match text.starts_with(['=', '+', '-', '@']) {
         true => format!("'{text}"),
         false => text.to_owned(),

@@ -19,6 +19,16 @@ pub(super) fn all(
     rows.collect()
 }
 
+/// What one gateway has got.
+pub(super) fn one(
+    connection: &Connection,
+    site: &Site,
+    gateway: &str,
+) -> Result<Option<DeliveryRecord>, rusqlite::Error> {
+    let all = all(connection, site)?;
+    Ok(all.into_iter().find(|record| record.gateway == gateway))
+}
+
 fn record(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
     let number: Option<i64> = row.get(1)?;
     let delivered_at: Option<i64> = row.get(2)?;
