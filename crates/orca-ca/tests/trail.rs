@@ -1,7 +1,11 @@
 //! The audit trail of a real CA, and what becomes of it under the hands of somebody who can write
 //! the register but has not got the CA's key.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test may panic, and its files need not outlive it"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -80,9 +80,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut store = match Self::connect(path) {
             // Whoever can write the folder waits, or hears the cause.
-            Err(error @ Error::Io { .. }) if path.exists() => {
-                Self::connect_to_fixed(path)?.ok_or(error)?
-            }
+            Err(error) if is_denied(&error) => Self::connect_to_fixed(path)?.ok_or(error)?,
             other => other?,
         };
         let (id, version): (i64, i64) = store.run(|connection| {
@@ -260,6 +258,10 @@ fn align_companions(path: &Path) {
 
 fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// What the database says, or what the file system says through it.
