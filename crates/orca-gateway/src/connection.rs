@@ -2,6 +2,7 @@
 //! certificate counts no longer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access_log::{Entry, Peer};
 use crate::body::ResponseBody;
 use crate::clock::Clock;
+use crate::cork::Cork;
 use crate::denial::deny;
 use crate::examination::Examination;
 use crate::forward::Forwarder;
@@ -32,7 +34,7 @@ use crate::live::Live;
 use crate::negotiated::Negotiated;
 use crate::session::{Office, Session};
 use crate::shutdown::Phase;
-use crate::stream::{Lent, Stream, drain_and_drop, lend};
+use crate::stream::{Lent, Owned, Pace, Stream, drain_and_drop, lend};
 use crate::tls::{CRL_DELIVERY, H2};
 use crate::trust::Presented;
 
@@ -133,10 +135,11 @@ impl Front {
             self.office.client_auth_of(address),
             self.office.clock,
         ));
-        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), Cork::new(tcp));
         let Ok(hello) = (&mut hello).await else {
             // An alert was sent; no certificate had been asked for yet.
-            return hello.take_io().map_or(Arrived::Gone, Arrived::Refused);
+            let cork = hello.take_io();
+            return cork.map_or(Arrived::Gone, |cork| Arrived::Refused(cork.into_socket()));
         };
         if wants_delivery(&hello.client_hello()) {
             return self.delivery(hello, address, &examination).await;
@@ -148,9 +151,9 @@ impl Front {
         self.look_at_name(&examination, local);
         let tls = match outcome {
             Ok(tls) => tls,
-            Err((error, tcp)) => {
+            Err((error, cork)) => {
                 self.note_refusal(&error, &examination, address);
-                return Arrived::Refused(tcp);
+                return Arrived::Refused(cork.into_socket());
             }
         };
         self.office.meters.handshakes.increment();
@@ -168,7 +171,7 @@ impl Front {
     /// A connection for revocation lists only, in both modes: no identity can come of it.
     async fn delivery(
         &self,
-        hello: StartHandshake<TcpStream>,
+        hello: StartHandshake<Cork>,
         address: IpAddr,
         examination: &Examination,
     ) -> Arrived {
@@ -182,7 +185,7 @@ impl Front {
                     Session::delivery(self.office.clone(), self.forwarder.clone(), address);
                 Arrived::Served(Stream::Tls(Box::new(tls)), Version::One, session)
             }
-            Err((_, tcp)) => Arrived::Refused(tcp),
+            Err((_, cork)) => Arrived::Refused(cork.into_socket()),
         }
     }
 
@@ -209,7 +212,7 @@ impl Front {
 
     /// Serves requests until either side ends the connection, or it has to end.
     async fn drive(mut self, stream: Stream, version: Version, session: Arc<Session>) {
-        let (owned, lent) = lend(stream);
+        let (owned, lent) = lend(stream, version.pace());
         let idle = self.office.limits.idle;
         let asked = CancellationToken::new();
         let requests = Requests {
@@ -225,7 +228,7 @@ impl Front {
         loop {
             let event = tokio::select! {
                 biased;
-                ended = over(&mut http) => Event::HttpOver(ended),
+                ended = over(&mut http, &owned) => Event::HttpOver(ended),
                 () = owned.given_back(), if http.is_none() => Event::End,
                 () = judged_anew(self.live.as_mut()) => Event::Judge,
                 () = until(session.valid_until(), clock) => Event::Judge,
@@ -293,6 +296,15 @@ enum Version {
     Two,
 }
 
+impl Version {
+    fn pace(self) -> Pace {
+        match self {
+            Self::One => Pace::AtOnce,
+            Self::Two => Pace::Gathered,
+        }
+    }
+}
+
 /// Whether a client comes to deliver or fetch revocation lists, whatever else it could speak.
 fn wants_delivery(hello: &ClientHello<'_>) -> bool {
     hello
@@ -301,11 +313,22 @@ fn wants_delivery(hello: &ClientHello<'_>) -> bool {
 }
 
 /// Its error says that the client misbehaved or left; either way this is the end.
-async fn over(http: &mut Option<Http>) -> hyper::Result<()> {
-    match http {
-        Some(http) => http.await,
-        None => std::future::pending().await,
-    }
+async fn over(http: &mut Option<Http>, owned: &Owned) -> hyper::Result<()> {
+    let Some(http) = http else {
+        return std::future::pending().await;
+    };
+    poll_fn(|cx| {
+        let ended = Pin::new(&mut *http).poll(cx);
+        let Http::Two(connection) = http else {
+            return ended;
+        };
+        if ended.is_pending() && matches!(owned.poll_flush(cx), Poll::Ready(Err(_))) {
+            // It meets the error itself when it reads.
+            return connection.as_mut().poll(cx);
+        }
+        ended
+    })
+    .await
 }
 
 async fn asked_or_late(asked: &CancellationToken) {

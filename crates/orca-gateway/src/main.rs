@@ -16,6 +16,7 @@ mod config;
 mod config_error;
 mod connection;
 mod connector;
+mod cork;
 mod credentials;
 mod crl_address;
 mod crl_intake;

@@ -12,15 +12,21 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::cork::Cork;
+
 /// How long a client may take to read what it was told before we close. Closing with unread octets
 /// in the receive buffer resets the connection, and the client never sees the page or the alert.
 pub(crate) const DRAIN: Duration = Duration::from_secs(1);
+
+/// A full frame of HTTP/2 is a piece of something large, which is dearer when it waits for more: it
+/// would leave the caches of the processor.
+const BULK: usize = 16 * 1024;
 
 /// Over TLS, or in HTTP mode.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Cork>>),
 }
 
 impl Stream {
@@ -31,11 +37,34 @@ impl Stream {
             self.shutdown().await?;
             let tcp = match self {
                 Self::Plain(tcp) => tcp,
-                Self::Tls(tls) => tls.into_inner().0,
+                Self::Tls(tls) => tls.into_inner().0.into_socket(),
             };
             drain(tcp).await
         })
         .await;
+    }
+
+    /// Leaves what is written with TLS, as much of it as TLS takes, unless it is much.
+    fn gather<T>(
+        mut self: Pin<&mut Self>,
+        length: usize,
+        mut write: impl FnMut(Pin<&mut Self>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Self::Tls(tls) = &mut *self else {
+            return write(self);
+        };
+        if length >= BULK {
+            return write(self);
+        }
+        tls.get_mut().0.put_in();
+        let written = write(self.as_mut());
+        if let Self::Tls(tls) = &mut *self {
+            tls.get_mut().0.pull();
+        }
+        match written {
+            Poll::Pending => write(self),
+            Poll::Ready(_) => written,
+        }
     }
 }
 
@@ -121,15 +150,26 @@ pub(crate) struct Owned {
 #[derive(Debug)]
 pub(crate) struct Lent {
     stream: Arc<Mutex<Option<Stream>>>,
+    pace: Pace,
     _given_back: DropGuard,
 }
 
+/// When what is written leaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pace {
+    /// When whoever wrote it flushes.
+    AtOnce,
+    /// When the owner flushes, or when there is much of it. HTTP/2 would flush every frame.
+    Gathered,
+}
+
 /// Lends a connection out.
-pub(crate) fn lend(stream: Stream) -> (Owned, Lent) {
+pub(crate) fn lend(stream: Stream, pace: Pace) -> (Owned, Lent) {
     let stream = Arc::new(Mutex::new(Some(stream)));
     let given_back = CancellationToken::new();
     let lent = Lent {
         stream: Arc::clone(&stream),
+        pace,
         _given_back: given_back.clone().drop_guard(),
     };
     (Owned { stream, given_back }, lent)
@@ -139,6 +179,14 @@ impl Owned {
     /// Waits until nobody uses the connection any more.
     pub(crate) async fn given_back(&self) {
         self.given_back.cancelled().await;
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match lock(&self.stream).as_mut() {
+            Some(stream) => Pin::new(stream).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     /// Takes the connection back, whoever still uses it.
@@ -161,6 +209,17 @@ impl Lent {
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
+
+    fn send<T>(
+        &self,
+        length: usize,
+        mut act: impl FnMut(Pin<&mut Stream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match self.pace {
+            Pace::AtOnce => self.with(act),
+            Pace::Gathered => self.with(|stream| stream.gather(length, &mut act)),
+        }
+    }
 }
 
 impl AsyncRead for Lent {
@@ -179,11 +238,14 @@ impl AsyncWrite for Lent {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(cx, octets))
+        self.send(octets.len(), |stream| stream.poll_write(cx, octets))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_flush(cx))
+        match self.pace {
+            Pace::AtOnce => self.with(|stream| stream.poll_flush(cx)),
+            Pace::Gathered => self.with(|_| Poll::Ready(Ok(()))),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -195,12 +257,113 @@ impl AsyncWrite for Lent {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write_vectored(cx, slices))
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.send(length, |stream| stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
         lock(&self.stream)
             .as_ref()
             .is_some_and(AsyncWrite::is_write_vectored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs;
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+    use super::*;
+
+    /// More than TLS keeps for a socket.
+    const MUCH: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn gathered_pieces_leave_when_the_owner_flushes() {
+        let (mut client, server) = connected().await;
+        let (owned, mut lent) = lend(server, Pace::Gathered);
+        for piece in [b"one ", b"two ", b"six "] {
+            lent.write_all(piece).await.unwrap();
+            lent.flush().await.unwrap();
+        }
+        let mut octet = [std::mem::MaybeUninit::uninit()];
+        let nothing = SockRef::from(client.get_ref().0).peek(&mut octet);
+        assert_eq!(nothing.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        std::future::poll_fn(|cx| owned.poll_flush(cx))
+            .await
+            .unwrap();
+        let mut arrived = [0; 12];
+        client.read_exact(&mut arrived).await.unwrap();
+        assert_eq!(&arrived, b"one two six ");
+    }
+
+    #[tokio::test]
+    async fn more_than_can_be_gathered_leaves_at_once() {
+        for length in [BULK - 1, BULK] {
+            let (mut client, server) = connected().await;
+            let (_owned, mut lent) = lend(server, Pace::Gathered);
+            let writing = async {
+                for piece in vec![7; MUCH].chunks(length) {
+                    lent.write_all(piece).await.unwrap();
+                }
+                lent.shutdown().await.unwrap();
+            };
+            let mut arrived = Vec::new();
+            let ((), read) = tokio::join!(writing, client.read_to_end(&mut arrived));
+            assert_eq!(read.unwrap(), MUCH);
+            assert!(arrived.iter().all(|octet| *octet == 7));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_gathered_is_sent_before_the_goodbye() {
+        let (mut client, server) = connected().await;
+        let (owned, mut lent) = lend(server, Pace::Gathered);
+        lent.write_all(b"farewell").await.unwrap();
+        drop(lent);
+        let stream = owned.take().unwrap();
+        let mut arrived = Vec::new();
+        let reading = async move {
+            client.read_to_end(&mut arrived).await.unwrap();
+            arrived
+        };
+        let ((), arrived) = tokio::join!(stream.close(), reading);
+        assert_eq!(arrived, b"farewell");
+    }
+
+    async fn connected() -> (client::TlsStream<TcpStream>, Stream) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = CertificateDer::from(own.cert);
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        server.send_tls13_tickets = 0;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let (client, server) = tokio::join!(
+            TlsConnector::from(Arc::new(client)).connect(name, tcp),
+            TlsAcceptor::from(Arc::new(server)).accept(Cork::new(accepted)),
+        );
+        (client.unwrap(), Stream::Tls(Box::new(server.unwrap())))
     }
 }
