@@ -18,8 +18,8 @@ use crate::cork::Cork;
 /// in the receive buffer resets the connection, and the client never sees the page or the alert.
 pub(crate) const DRAIN: Duration = Duration::from_secs(1);
 
-/// A full frame of HTTP/2 is a piece of something large, which is dearer when it waits for more: it
-/// would leave the caches of the processor.
+/// A full frame of HTTP/2 is a piece of something large, which costs more where it waits for the rest
+/// (docs/performance.md).
 const BULK: usize = 16 * 1024;
 
 /// Over TLS, or in HTTP mode.
