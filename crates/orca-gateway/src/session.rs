@@ -2,42 +2,33 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use orca_messages::Lang;
-use tokio::sync::Notify;
-use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use crate::access_log::{AccessLog, Entry, Peer};
+use crate::access_log::{Entry, Peer};
 use crate::admission::{Despite, Ground};
 use crate::body::{self, ResponseBody};
-use crate::choices::Choices;
-use crate::clock::Clock;
 use crate::config::ClientAuth;
-use crate::crl_service::{self, CrlService};
-use crate::doorway::Doorway;
+use crate::crl_service;
 use crate::examination::Examination;
-use crate::exempt::Exemptions;
-use crate::explain::{Asker, Pages};
+use crate::explain::Asker;
 use crate::forward::{Client, Forwarder, RESERVED, Unserved, is_reserved};
 use crate::headers::Scheme;
 use crate::identity::{Cause, ClientIdentity, Refusal};
-use crate::last_seen::{LastSeen, Past};
-use crate::limits::Limits;
+use crate::last_seen::Past;
+use crate::leaving::Leaving;
 use crate::live::Live;
-use crate::log::EventLog;
-use crate::meters::Meters;
 use crate::negotiated::Negotiated;
-use crate::news::News;
+use crate::office::Office;
 use crate::operators::WrongOperator;
-use crate::origin::{AllowedOrigins, Foreign};
-use crate::server_names::{self, NameLog};
+use crate::origin::Foreign;
+use crate::server_names;
 use crate::standing::{Judged, Standing};
 use crate::trust::Presented;
 
@@ -48,54 +39,6 @@ const READING: Duration = Duration::from_millis(200);
 /// The same where other streams of the connection still serve somebody who counts no longer.
 const FALLEN_READING: Duration = Duration::from_millis(100);
 
-/// What all connections share.
-pub(crate) struct Office {
-    pub(crate) access_log: AccessLog,
-    pub(crate) choices: Choices,
-    pub(crate) client_auth: ClientAuth,
-    pub(crate) clock: Clock,
-    pub(crate) doorway: Arc<Doorway>,
-    pub(crate) exemptions: Exemptions,
-    pub(crate) meters: Arc<Meters>,
-    pub(crate) lang: Lang,
-    /// Takes and gives out revocation lists; `None` in HTTP mode.
-    pub(crate) lists: Option<CrlService>,
-    pub(crate) log: EventLog,
-    pub(crate) limits: Limits,
-    pub(crate) names: NameLog,
-    pub(crate) origins: AllowedOrigins,
-    pub(crate) pages: Pages,
-    pub(crate) seen: Arc<LastSeen>,
-    /// Foreign sites that were told of.
-    pub(crate) sites: News,
-    /// Wrong operators that were told of.
-    pub(crate) operators: News,
-}
-
-impl Office {
-    /// How a client at an address is asked for its certificate. One that may come without a
-    /// certificate must not be refused before its request is known.
-    pub(crate) fn client_auth_of(&self, address: IpAddr) -> ClientAuth {
-        match self.client_auth {
-            ClientAuth::Strict if self.exemptions.know(address) => ClientAuth::Explain,
-            client_auth => client_auth,
-        }
-    }
-
-    /// Why somebody without a verdict is served, if at all.
-    fn ground(&self, address: IpAddr, path: &str) -> Option<Ground> {
-        if self.exemptions.cover(address, path) && !is_reserved(path) {
-            return Some(Ground::Exempt);
-        }
-        (self.client_auth == ClientAuth::Observe).then_some(Ground::Observe)
-    }
-
-    /// Whether somebody without a verdict may be served.
-    fn receives(&self, address: IpAddr) -> bool {
-        self.client_auth == ClientAuth::Observe || self.exemptions.know(address)
-    }
-}
-
 /// One connection's requests.
 pub(crate) struct Session {
     office: Arc<Office>,
@@ -105,13 +48,6 @@ pub(crate) struct Session {
     /// Fires when whatever runs on the connection must end at once.
     closing: CancellationToken,
     leaving: Leaving,
-}
-
-/// When the connection is to end after what is under way.
-#[derive(Default)]
-struct Leaving {
-    at: Mutex<Option<Instant>>,
-    earlier: Notify,
 }
 
 /// On what ground requests are answered.
@@ -644,34 +580,6 @@ impl Session {
             .collect();
         names.dedup();
         names
-    }
-}
-
-impl Leaving {
-    fn not_later_than(&self, moment: Instant) {
-        let mut at = self.lock();
-        *at = Some(at.map_or(moment, |at| at.min(moment)));
-        self.earlier.notify_one();
-    }
-
-    async fn come(&self) {
-        loop {
-            let at = *self.lock();
-            let due = async {
-                match at {
-                    Some(at) => sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => return,
-                () = self.earlier.notified() => {}
-            }
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -36,8 +36,8 @@ use crate::forward::Forwarder;
 use crate::listener;
 use crate::log::EventLog;
 use crate::meters::Meters;
+use crate::office::Office;
 use crate::reload::{Keeper, Loaded, Order, RuleKeeper};
-use crate::session::Office;
 use crate::shutdown::Phase;
 use crate::slots::Slots;
 
