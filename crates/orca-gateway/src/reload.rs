@@ -38,14 +38,14 @@ pub(crate) use rules::{RuleFiles, RuleKeeper};
 use watched::Watched;
 
 /// How often the files are looked at: revocation is meant to count within a blink.
-const POLL: Duration = Duration::from_millis(25);
+const POLL: Duration = Duration::from_millis(10);
 /// Polls without change before a revocation list is taken: it is signed, half of one is refused.
-const CRL_SETTLE: u32 = 1;
+const CRL_SETTLE: u32 = 2;
 /// Polls without change before certificate, key and authorities are taken: three files that belong
 /// together are copied one after the other.
-const CREDENTIALS_SETTLE: u32 = 10;
+const CREDENTIALS_SETTLE: u32 = 25;
 /// Polls between two looks at dates, requests for a reset, and what could not be saved.
-const CHORES_POLLS: u32 = 40;
+const CHORES_POLLS: u32 = 100;
 /// Chores between two attempts to save: a full disk is not asked every second.
 const SAVE_CHORES: u32 = 30;
 /// Read at a time; a list may have 30 MB.

@@ -16,7 +16,7 @@ use crate::rules::Rules;
 use crate::windows::Windows;
 
 /// Polls without change before a file is taken: editors write in steps.
-const SETTLE: u32 = 4;
+const SETTLE: u32 = 10;
 
 /// Where the rules are written down.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
