@@ -109,6 +109,7 @@ fn persist(
         if deadline.left() <= pause {
             return Err(setback.failure);
         }
+        // Between two attempts, within the deadline: the gateway is to recover, or has asked for it.
         thread::sleep(pause);
     }
 }

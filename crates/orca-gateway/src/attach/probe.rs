@@ -39,6 +39,7 @@ pub(crate) fn wait_for(port: u16, wanted: Answer, deadline: Duration) -> Answer 
         if answer == wanted || Instant::now() >= end {
             return answer;
         }
+        // The pause between two questions: a port that opens tells nobody.
         thread::sleep(PAUSE);
     }
 }
