@@ -18,7 +18,8 @@ mod network;
 mod reply;
 mod server;
 
-pub use future::{Ending, by_then};
+pub use client::revocation;
+pub use future::{Ending, at_day, intermediates, is_over};
 pub use identity::no_identity;
 pub use server::issue_command;
 

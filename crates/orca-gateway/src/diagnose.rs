@@ -10,22 +10,24 @@ use jiff::tz::TimeZone;
 use orca_diagnosis::checks::{self, Beliefs, Ending, Names, Registered};
 use orca_diagnosis::facts::{self, Answer, Contact, Lists, Seen};
 use orca_diagnosis::target::Target;
-use orca_messages::{Finding, text};
+use orca_messages::{Finding, Verdict, text};
 use orca_pki::certificate::Certificate;
 use orca_pki::crl::UnverifiedCrl;
 use orca_pki::name::HostName;
 
 use crate::check;
 use crate::clock::Clock;
-use crate::config::{self, Config, HttpsFiles, Mode};
+use crate::config::{self, Config, CrlSource, CrlUnusable, HttpsFiles, Mode};
 use crate::credentials::Credentials;
 
 mod addresses;
 
 /// What is found where the program that answers is the configured gateway.
 const OURS: &str = "own-certificate-served";
+/// What a list that runs out is told by.
+const LIST_ENDS: &str = "crl-will-end";
 
-/// Everything that is wrong, and with `at` what will have ended by then.
+/// Everything that is wrong, and with `at` what will have broken by that day, or had on it.
 pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Finding> {
     let mut findings = check::findings(conf, clock);
     let Ok(reading) = config::read(conf) else {
@@ -40,7 +42,7 @@ pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Findi
         zone: TimeZone::system(),
     };
     let more = match &config.mode {
-        Mode::Http => visit.http(),
+        Mode::Http => visit.http(at),
         Mode::Https(files) => visit.https(files, at),
     };
     // The port is taken by the very gateway; without GATEWAY_STATUS `check` cannot know.
@@ -63,9 +65,9 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     /// Whether anybody answers, and not with TLS.
-    fn http(&self) -> Vec<Finding> {
+    fn http(&self, at: Option<Date>) -> Vec<Finding> {
         let target = self.target();
-        match facts::look(&target, None, self.now) {
+        let mut findings = match facts::look(&target, None, self.now) {
             Contact::Refused => vec![not_running(&target)],
             Contact::PlainHttp => vec![Finding::ok(
                 "http-answers",
@@ -76,7 +78,9 @@ impl Visit<'_> {
             )],
             Contact::Tls(_) => vec![another_mode(&target)],
             contact => checks::outside(&target, &contact, None, &self.beliefs(&[]), self.now),
-        }
+        };
+        findings.extend(at.into_iter().flat_map(|date| self.at_day(date, &[])));
+        findings
     }
 
     fn https(&self, files: &HttpsFiles, at: Option<Date>) -> Vec<Finding> {
@@ -105,8 +109,9 @@ impl Visit<'_> {
         findings.extend(addresses::finding(credentials.server()));
         if let Some(date) = at {
             let server = credentials.server().clone();
-            let endings = endings(server, authorities, &contact);
-            findings.extend(self.by(date, &endings));
+            let lists = lists(&contact, &files.ca_crl);
+            let endings = endings(server, authorities, &lists);
+            findings.extend(self.at_day(date, &endings));
         }
         findings
     }
@@ -170,28 +175,41 @@ impl Visit<'_> {
         }
     }
 
-    fn by(&self, date: Date, endings: &[Ending]) -> Vec<Finding> {
-        let midnight = self.zone.to_timestamp(date.at(0, 0, 0, 0));
-        let then = midnight.unwrap_or(Timestamp::MAX);
-        if then < self.now {
-            return vec![past(date)];
+    /// Of that day. Where a list that has run out shuts everybody out, that is no mere warning.
+    fn at_day(&self, date: Date, endings: &[Ending]) -> Vec<Finding> {
+        let mut findings = checks::at_day(endings, date, self.now, &self.zone);
+        for finding in &mut findings {
+            if finding.id == LIST_ENDS && self.config.crl_unusable == CrlUnusable::Refuse {
+                finding.verdict = Verdict::Failure;
+            }
         }
-        checks::by_then(endings, self.now, then, &self.zone)
+        findings
     }
 }
 
-/// What ends here: certificates, and the lists that are in force.
-fn endings(server: Certificate, authorities: Vec<Certificate>, contact: &Contact) -> Vec<Ending> {
-    let mut endings = vec![Ending::Server(server)];
-    if let Contact::Tls(seen) = contact
-        && let Lists::Found(lists) = &seen.lists
-    {
-        endings.extend(lists.iter().filter_map(|der| {
-            let list = UnverifiedCrl::from_der(der).ok()?;
-            let list = list.verify(&authorities).ok()?;
-            Some(Ending::List(list.number().to_string(), list.next_update()))
-        }));
+/// The lists that are in force; of a gateway that does not run, those in the file that it would read.
+fn lists(contact: &Contact, source: &CrlSource) -> Vec<Vec<u8>> {
+    match (contact, source) {
+        (Contact::Tls(seen), _) => match &seen.lists {
+            Lists::Found(lists) => lists.clone(),
+            Lists::Nowhere | Lists::Unknown => Vec::new(),
+        },
+        (_, CrlSource::File(path)) => {
+            let octets = std::fs::read(path).unwrap_or_default();
+            orca_pki::crl::split(&octets).unwrap_or_default()
+        }
+        (_, CrlSource::Url(_)) => Vec::new(),
     }
+}
+
+/// What ends here: certificates, and lists.
+fn endings(server: Certificate, authorities: Vec<Certificate>, lists: &[Vec<u8>]) -> Vec<Ending> {
+    let mut endings = vec![Ending::Server(server)];
+    endings.extend(lists.iter().filter_map(|der| {
+        let list = UnverifiedCrl::from_der(der).ok()?;
+        let list = list.verify(&authorities).ok()?;
+        Some(Ending::List(list.number().to_string(), list.next_update()))
+    }));
     endings.extend(authorities.into_iter().map(Ending::Authority));
     endings
 }
@@ -244,20 +262,6 @@ fn another_certificate(target: &Target) -> Finding {
         text!(
             "ログを確認し、上の異常を取り除いてください。ss -ltnp で待ち受けているプログラムを確認できます。",
             "read the log and remove what failed above; ss -ltnp tells which program listens"
-        ),
-    )
-}
-
-fn past(date: Date) -> Finding {
-    Finding::failure(
-        "date-is-over",
-        text!(
-            "--at の日({date})は過ぎています。",
-            "the day of --at ({date}) is over"
-        ),
-        text!(
-            "今日より後の日を指定してください。",
-            "name a day after today"
         ),
     )
 }

@@ -15,6 +15,8 @@ use orca_e2e::site::Site;
 use orca_e2e::stand_in::Vacancy;
 use serde_json::Value;
 
+mod another_day;
+
 /// The findings, and whether the exit code fits them.
 fn findings(program: Program) -> anyhow::Result<Vec<Value>> {
     let outcome = program.args(["--format", "json"]).run()?;
@@ -285,64 +287,6 @@ fn the_authority_is_looked_at_where_no_address_is_named() -> anyhow::Result<()> 
 }
 
 #[test]
-fn what_will_have_ended_by_a_day_is_told() -> anyhow::Result<()> {
-    let site = Site::new()?;
-    let kit = site.ca.issue("issue_client_cert -c user1 --days 40")?;
-    let gateway = site.gateway()?;
-    let url = format!("https://{}", gateway.address);
-    let (crt, pem) = (
-        kit.crt().display().to_string(),
-        kit.pem().display().to_string(),
-    );
-    let at = |date: &str| {
-        let words = [&url, "--cert", &crt, "--key", &pem, "--at", date];
-        findings(site.ca.program(["--lang", "ja", "diagnose"])?.args(words))
-    };
-    let ids = |rows: &[Value]| -> Vec<String> {
-        let ids = rows.iter().filter(|row| row["verdict"] == "failure");
-        ids.map(|row| row["id"].as_str().unwrap_or_default().to_owned())
-            .collect()
-    };
-    let far = at("2120-01-01")?;
-    assert_eq!(
-        ids(&far),
-        [
-            "client-certificate-will-expire",
-            "crl-will-end",
-            "server-certificate-will-expire",
-            "ca-will-end",
-        ]
-    );
-    is_told(
-        &far,
-        "server-certificate-will-expire",
-        &["-c weborca-server"],
-    )?;
-    let own = site.ca.program(["diagnose", "--at", "2120-01-01"])?;
-    is_told(
-        &findings(own)?,
-        "client-certificate-will-expire",
-        &["user1"],
-    )?;
-
-    let tomorrow = Program::new("date").args(["-d", "+2 days", "+%F"]).run()?;
-    let rows = at(tomorrow.success()?.trim())?;
-    assert_eq!(ids(&rows), [""; 0]);
-    is_told(&rows, "nothing-ends", &["期限が切れるものはありません"])?;
-    let past = site.ca.run("--lang en diagnose --at 2001-01-01")?;
-    assert!(past.failure(2)?.contains("[invalid-date]"));
-    for line in [
-        "diagnose http://127.0.0.1:1",
-        "diagnose --p12 x",
-        "diagnose --cert x",
-        "diagnose --at someday",
-    ] {
-        site.ca.run(line)?.failure(2)?;
-    }
-    Ok(())
-}
-
-#[test]
 fn the_server_looks_at_itself() -> anyhow::Result<()> {
     let site = Site::new()?;
     let port = Vacancy::new()?.address;
@@ -351,14 +295,11 @@ fn the_server_looks_at_itself() -> anyhow::Result<()> {
     is_told(&told("ja")?, "gateway-not-running", &["systemctl start"])?;
 
     let gateway = conf.start()?;
-    let rows = findings(conf.program(&["diagnose", "--lang", "en", "--at", "2120-01-01"])?)?;
+    let rows = findings(conf.program(&["diagnose", "--lang", "en"])?)?;
     for id in [
         "refuses-without-certificate",
         "server-reached",
         "upstream-reached",
-        "ca-will-end",
-        "server-certificate-will-expire",
-        "crl-will-end",
     ] {
         is_told(&rows, id, &[])?;
     }

@@ -66,11 +66,11 @@ fn date(text: &str) -> Result<Date, UsageError> {
     })
 }
 
-/// `--at` with a day that is over.
+/// `--at` with a day that is over, and nothing that was in use on it.
 pub(crate) fn past_date(date: Date) -> UsageError {
     let why = text!(
-        "今日より後の日を指定してください。",
-        "expected is a day after today"
+        "認証局については、今日以後の日を指定してください。過ぎた日を調べるには、サーバのアドレスか端末の証明書(--p12、--cert)も指定してください。",
+        "of a CA only today and days to come are told; for a day that is over, name a server or a client's certificate (--p12, --cert) too"
     );
     UsageError::value("invalid-date", "--at", &date.to_string(), why)
 }

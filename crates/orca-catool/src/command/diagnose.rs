@@ -97,10 +97,22 @@ impl Visit<'_> {
             }
         };
         let beliefs = self.beliefs(given, client.as_ref())?;
+        let over = |date: &Date| checks::is_over(*date, self.now, &self.zone);
+        if let Some(date) = args.at.filter(over)
+            && args.target.is_none()
+            && args.source.is_none()
+        {
+            return Err(crate::args::past_date(date).into());
+        }
         match (&args.target, &client) {
             (Some(target), client) => {
                 let contact = facts::look(target, client.as_ref(), self.now);
                 endings.extend(endings_of(&contact, &beliefs));
+                endings.extend(
+                    client
+                        .as_ref()
+                        .and_then(|client| checks::revocation(client, Some(&contact), &beliefs)),
+                );
                 findings.extend(checks::outside(
                     target,
                     &contact,
@@ -110,7 +122,10 @@ impl Visit<'_> {
                 ));
                 findings.extend(self.behind(target));
             }
-            (None, Some(client)) => findings.extend(checks::alone(client, &beliefs, self.now)),
+            (None, Some(client)) => {
+                endings.extend(checks::revocation(client, None, &beliefs));
+                findings.extend(checks::alone(client, &beliefs, self.now));
+            }
             // Its files are the trouble, and that has been told.
             (None, None) if args.source.is_some() => {}
             (None, None) => {
@@ -119,11 +134,13 @@ impl Visit<'_> {
                 endings.extend(ending);
             }
         }
-        endings.extend(client.map(|client| Ending::Client(client.certificate)));
+        if let Some(client) = client {
+            endings.push(Ending::Client(client.certificate));
+            endings.extend(checks::intermediates(&client.others));
+        }
         endings.extend(beliefs.authorities.into_iter().map(Ending::Authority));
         if let Some(date) = args.at {
-            let then = self.moment(date)?;
-            findings.extend(checks::by_then(&endings, self.now, then, &self.zone));
+            findings.extend(checks::at_day(&endings, date, self.now, &self.zone));
         }
         Ok(findings)
     }
@@ -188,16 +205,6 @@ impl Visit<'_> {
             ),
         ))
     }
-
-    /// Midnight at the beginning of the day.
-    fn moment(&self, date: Date) -> Result<Timestamp, Failure> {
-        let midnight = date.at(0, 0, 0, 0);
-        let moment = self.zone.to_timestamp(midnight).unwrap_or(Timestamp::MAX);
-        match moment < self.now {
-            true => Err(crate::args::past_date(date).into()),
-            false => Ok(moment),
-        }
-    }
 }
 
 /// What the register of the CA says, where the certificate is one of its own.
@@ -222,15 +229,17 @@ fn endings_of(contact: &Contact, beliefs: &Beliefs) -> Vec<Ending> {
         return Vec::new();
     };
     let server = seen.chain.first().cloned().map(Ending::Server);
+    let above = checks::intermediates(seen.chain.get(1..).unwrap_or_default());
+    let server = server.into_iter().chain(above);
     let Lists::Found(lists) = &seen.lists else {
-        return Vec::from_iter(server);
+        return server.collect();
     };
     let lists = lists.iter().filter_map(|der| {
         let list = UnverifiedCrl::from_der(der).ok()?;
         let list = list.verify(&beliefs.authorities).ok()?;
         Some(Ending::List(list.number().to_string(), list.next_update()))
     });
-    server.into_iter().chain(lists).collect()
+    server.chain(lists).collect()
 }
 
 fn no_ca() -> Finding {

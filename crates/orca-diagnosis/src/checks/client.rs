@@ -7,8 +7,8 @@ use orca_pki::crl::UnverifiedCrl;
 use orca_pki::pkcs12::reading::Protection;
 use orca_pki::validity::ValidityState;
 
-use super::{Beliefs, Registered, ago, day, is_issued_by, name, names, span, which};
-use crate::facts::Lists;
+use super::{Beliefs, Ending, Registered, ago, day, is_issued_by, name, names, span, which};
+use crate::facts::{Contact, Lists};
 use crate::identity::{Identity, Pair};
 
 /// Who judged.
@@ -66,6 +66,21 @@ pub(super) fn findings(
         findings.push(good(certificate, beliefs, now));
     }
     findings
+}
+
+/// When the client's certificate was withdrawn, by register or server; none where it was not.
+pub fn revocation(
+    client: &Identity,
+    contact: Option<&Contact>,
+    beliefs: &Beliefs,
+) -> Option<Ending> {
+    let lists = match contact {
+        Some(Contact::Tls(seen)) => &seen.lists,
+        _ => &Lists::Unknown,
+    };
+    let certificate = &client.certificate;
+    let at = revoked_at(certificate, lists, beliefs)?;
+    Some(Ending::Revoked(certificate.clone(), at))
 }
 
 fn revoked_at(certificate: &Certificate, lists: &Lists, beliefs: &Beliefs) -> Option<Timestamp> {

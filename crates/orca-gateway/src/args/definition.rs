@@ -122,8 +122,8 @@ pub(super) fn definition(lang: Lang) -> Command {
             )
             .arg(
                 Arg::new("at").long("at").value_name("DATE").help(say(text!(
-                    "この日までに期限が切れるものも調べる(例 2027-04-01)",
-                    "tell too what will have ended by that day, e.g. 2027-04-01"
+                    "この日までに使用できなくなるもの(過ぎた日の場合は、その日に使用できなかったもの)も調べる(例 2027-04-01)",
+                    "tell too what will have broken by that day, or what had on a day that is over, e.g. 2027-04-01"
                 ))),
             )
             .arg(format()),
