@@ -66,6 +66,23 @@ impl Store {
         self.run("certutil", &["-A", "-n", "orca CA", "-t", "C,,", "-i", ca])
     }
 
+    /// Exports certificate and key of a nickname, with further options of pk12util.
+    ///
+    /// # Errors
+    ///
+    /// When pk12util refuses.
+    pub fn export(
+        &self,
+        nickname: &str,
+        to: &Path,
+        passphrase: &str,
+        options: &[&str],
+    ) -> anyhow::Result<()> {
+        let to = to.to_str().context("paths are UTF-8")?;
+        let words = ["-o", to, "-n", nickname, "-W", passphrase];
+        self.run("pk12util", &[&words, options].concat())
+    }
+
     fn import(&self, p12: &Path, passphrase: &str) -> anyhow::Result<()> {
         let p12 = p12.to_str().context("paths are UTF-8")?;
         self.run("pk12util", &["-i", p12, "-W", passphrase])

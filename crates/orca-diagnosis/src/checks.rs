@@ -15,6 +15,7 @@ mod future;
 mod identity;
 mod lists;
 mod network;
+mod pkcs12;
 mod reply;
 mod server;
 

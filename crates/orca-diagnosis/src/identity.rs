@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use orca_pki::certificate::Certificate;
 use orca_pki::decryption::{self, DecryptionError};
-use orca_pki::pkcs12::reading::{self, Protection};
+use orca_pki::pkcs12::reading::{self, Makeup};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -47,10 +47,21 @@ pub struct Identity {
     pub others: Vec<Certificate>,
     /// Whether the key is that of the certificate.
     pub pair: Pair,
-    /// How the PKCS#12 file is protected; none for PEM files.
-    pub protection: Option<Protection>,
+    /// Where it comes from; none for PEM files.
+    pub pkcs12: Option<Pkcs12>,
     /// Both as a client shows them.
     pub(crate) shown: Arc<CertifiedKey>,
+}
+
+/// A PKCS#12 file.
+#[derive(Clone, Debug)]
+pub struct Pkcs12 {
+    /// The `.p12`.
+    pub file: PathBuf,
+    /// The `.pass`.
+    pub passphrase: PathBuf,
+    /// What it is made of.
+    pub makeup: Makeup,
 }
 
 /// Whether key and certificate belong together.
@@ -76,7 +87,7 @@ pub enum NoIdentity {
     /// The passphrase is another one.
     PassphraseWrong(PathBuf),
     /// The PKCS#12 file is protected in a way that is not read here.
-    Pkcs12Protected(PathBuf, Protection),
+    Pkcs12Protected(Box<Pkcs12>),
     /// Not a PKCS#12 file.
     Pkcs12Unreadable(PathBuf),
 }
@@ -87,7 +98,7 @@ pub enum NoIdentity {
 /// See [`NoIdentity`].
 pub fn read(source: &Source) -> Result<Identity, NoIdentity> {
     match source {
-        Source::Pkcs12 { file, passphrase } => from_pkcs12(file, &passphrase_of(passphrase)?),
+        Source::Pkcs12 { file, passphrase } => from_pkcs12(file, passphrase),
         Source::Pem {
             certificate,
             key,
@@ -113,19 +124,24 @@ pub fn certificates(file: &Path) -> Result<Vec<Certificate>, NoIdentity> {
         .map_err(|_| NoIdentity::NoCertificate(file.to_owned()))
 }
 
-fn from_pkcs12(file: &Path, passphrase: &str) -> Result<Identity, NoIdentity> {
+fn from_pkcs12(file: &Path, passphrase: &Path) -> Result<Identity, NoIdentity> {
+    let secret = passphrase_of(passphrase)?;
     let octets = content(file)?;
     let unreadable = |_| NoIdentity::Pkcs12Unreadable(file.to_owned());
-    let protection = reading::protection(&octets).map_err(unreadable)?;
-    let opened = reading::open(&octets, passphrase).map_err(|error| match error {
+    let pkcs12 = Pkcs12 {
+        file: file.to_owned(),
+        passphrase: passphrase.to_owned(),
+        makeup: reading::makeup(&octets).map_err(unreadable)?,
+    };
+    let opened = reading::open(&octets, &secret).map_err(|error| match error {
         DecryptionError::Malformed => NoIdentity::Pkcs12Unreadable(file.to_owned()),
-        DecryptionError::Unsupported => NoIdentity::Pkcs12Protected(file.to_owned(), protection),
+        DecryptionError::Unsupported => NoIdentity::Pkcs12Protected(Box::new(pkcs12.clone())),
         DecryptionError::WrongPassphrase => NoIdentity::PassphraseWrong(file.to_owned()),
     })?;
     let key = opened.keys.into_iter().next();
     let key = key.ok_or_else(|| NoIdentity::NoKey(file.to_owned()))?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
-    assemble(opened.certificates, key, Some(protection), file)
+    assemble(opened.certificates, key, Some(pkcs12), file)
 }
 
 fn from_pem(file: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'static>, NoIdentity> {
@@ -150,7 +166,7 @@ fn from_pem(file: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'sta
 fn assemble(
     mut certificates: Vec<Certificate>,
     key: PrivateKeyDer<'static>,
-    protection: Option<Protection>,
+    pkcs12: Option<Pkcs12>,
     file: &Path,
 ) -> Result<Identity, NoIdentity> {
     let key = aws_lc_rs::sign::any_supported_type(&key)
@@ -184,7 +200,7 @@ fn assemble(
         certificate,
         others: certificates,
         pair,
-        protection,
+        pkcs12,
         shown,
     })
 }

@@ -27,6 +27,7 @@ use crate::encryption::{EncryptionError, ROUNDS, Scheme, encrypt, encrypted_priv
 use crate::key::KeyPair;
 use crate::passphrase::{Passphrase, RandomSource};
 
+mod ber;
 pub mod reading;
 
 /// Which readers a file is made for.

@@ -1,5 +1,6 @@
 //! Strangers read what we write and look at what we run.
 
+mod foreign_p12;
 mod gnutls;
 mod java;
 mod name_constraints;

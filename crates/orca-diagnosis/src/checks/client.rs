@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use orca_messages::{Finding, text};
 use orca_pki::certificate::{CLIENT_AUTH, Certificate};
 use orca_pki::crl::UnverifiedCrl;
-use orca_pki::pkcs12::reading::Protection;
 use orca_pki::validity::ValidityState;
 
-use super::{Beliefs, Ending, Registered, ago, day, is_issued_by, name, names, span, which};
+use super::{
+    Beliefs, Ending, Registered, ago, day, is_issued_by, name, names, pkcs12, span, which,
+};
 use crate::facts::{Contact, Lists};
 use crate::identity::{Identity, Pair};
 
@@ -61,7 +62,7 @@ pub(super) fn findings(
     if beliefs.registered == Registered::Absent {
         findings.push(not_in_register(certificate));
     }
-    findings.extend(client.protection.and_then(hard_to_read));
+    findings.extend(client.pkcs12.iter().flat_map(pkcs12::findings));
     if !findings.iter().any(|finding| finding.remedy.is_some()) {
         findings.push(good(certificate, beliefs, now));
     }
@@ -298,33 +299,4 @@ fn not_in_register(certificate: &Certificate) -> Finding {
             "that happens after a CA was restored from a backup; it cannot be revoked by number: see docs/revocation.md"
         ),
     )
-}
-
-/// What some platforms cannot import.
-fn hard_to_read(protection: Protection) -> Option<Finding> {
-    match protection {
-        Protection::TripleDes => None,
-        Protection::Modern => Some(Finding::warning(
-            "p12-unreadable",
-            text!(
-                "p12の形式は{protection}(modern)です。古いWindows、macOS、iPhone、Androidは「パスワードが違います」と表示して読み込めません。",
-                "the p12 is protected with {protection} (modern): old Windows, macOS, iPhones and Androids cannot import it, and say that the password is wrong"
-            ),
-            text!(
-                "そのような端末には orca-catool export_cert SERIAL --p12 compat で書き出したものを渡してください。",
-                "for such machines, write it again with orca-catool export_cert SERIAL --p12 compat"
-            ),
-        )),
-        Protection::Rc2 | Protection::Other => Some(Finding::warning(
-            "p12-unreadable",
-            text!(
-                "p12の形式は{protection}です。新しいプログラム(OpenSSL 3など)は読み込めません。",
-                "the p12 is protected with {protection}: today's programs (OpenSSL 3) cannot read it"
-            ),
-            text!(
-                "orca-catool export_cert SERIAL --p12 compat で書き出したものを使用してください。",
-                "use one written by orca-catool export_cert SERIAL --p12 compat"
-            ),
-        )),
-    }
 }

@@ -1,8 +1,8 @@
 //! Files of a client that cannot be used at all.
 
 use orca_messages::{Finding, text};
-use orca_pki::pkcs12::reading::Protection;
 
+use super::pkcs12;
 use crate::identity::NoIdentity;
 
 /// Why there is no certificate to show.
@@ -78,7 +78,7 @@ pub fn no_identity(trouble: &NoIdentity) -> Finding {
                 ),
             )
         }
-        NoIdentity::Pkcs12Protected(path, protection) => protected(path, *protection),
+        NoIdentity::Pkcs12Protected(file) => pkcs12::unopened(file),
         NoIdentity::Pkcs12Unreadable(path) => {
             let path = path.display();
             Finding::failure(
@@ -94,19 +94,4 @@ pub fn no_identity(trouble: &NoIdentity) -> Finding {
             )
         }
     }
-}
-
-fn protected(path: &std::path::Path, protection: Protection) -> Finding {
-    let path = path.display();
-    Finding::failure(
-        "p12-unreadable",
-        text!(
-            "{path} は{protection}で保護されており、新しいプログラムでは読み取れません。",
-            "{path} is protected with {protection}, which today's programs cannot read"
-        ),
-        text!(
-            "orca-catool export_cert SERIAL --p12 compat で書き出したものを使用してください(3DES、すべての端末で読み取れます)。",
-            "use one written by orca-catool export_cert SERIAL --p12 compat (3DES: every platform reads it)"
-        ),
-    )
 }

@@ -1,7 +1,5 @@
 //! Reading PKCS#12 files of any origin: how they are protected, and what is in them.
 
-use std::fmt;
-
 use aws_lc_rs::hmac;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5911, rfc5912};
@@ -21,8 +19,11 @@ use pkcs12::{
 use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
+use super::ber;
 use crate::certificate::Certificate;
 use crate::decryption::{DecryptionError, MOST_ROUNDS, decrypt, private_key};
+
+mod naming;
 
 /// How a file is protected, as far as readers differ by it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,17 +36,33 @@ pub enum Protection {
     Rc2,
     /// 3DES and SHA-1: everybody reads it.
     TripleDes,
+    /// No MAC: OpenSSL, NSS and GnuTLS refuse it.
+    Unsealed,
 }
 
-impl fmt::Display for Protection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Modern => "AES/SHA-256",
-            Self::Other => "?",
-            Self::Rc2 => "RC2",
-            Self::TripleDes => "3DES/SHA-1",
-        })
-    }
+/// How a file is written.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Encoding {
+    /// X.690 §10.
+    Der,
+    /// With open lengths or strings in pieces (X.690 §8): readers of DER alone refuse it.
+    Ber,
+}
+
+/// What a file is made of; no passphrase is needed to see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Makeup {
+    /// The weakest link for readers: RC2 before everything else, then what is unknown, a missing MAC,
+    /// and what is new.
+    pub protection: Protection,
+    /// How it is written.
+    pub encoding: Encoding,
+    /// Ciphers of the safes, such as `RC2-40`; none for a safe that is open.
+    pub safes: Vec<Option<String>>,
+    /// Ciphers of keys.
+    pub keys: Vec<String>,
+    /// The digest of the MAC, such as `SHA-256`.
+    pub mac: Option<String>,
 }
 
 /// A file, opened.
@@ -56,35 +73,70 @@ pub struct Opened {
     pub certificates: Vec<Certificate>,
 }
 
-/// The weakest link of a file for its readers: RC2 before everything else, then what is unknown,
-/// then what is new. No passphrase is needed.
+/// What a file is made of.
 ///
 /// # Errors
-/// No DER PKCS#12 file.
-pub fn protection(file: &[u8]) -> Result<Protection, DecryptionError> {
-    let pfx = Pfx::from_der(file)?;
-    let mut found = vec![Protection::TripleDes];
-    for safe in safes(&pfx)? {
+/// No PKCS#12 file.
+pub fn makeup(file: &[u8]) -> Result<Makeup, DecryptionError> {
+    let pfx = pfx(file)?;
+    let content = data(&pfx.auth_safe)?;
+    let mut encoding = encoding(file)?.max(encoding(&content)?);
+    let (mut ciphers, mut safes, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for safe in safes_of(&content)? {
         if safe.content_type == rfc5911::ID_ENCRYPTED_DATA {
             let data: EncryptedData = safe.content.decode_as()?;
-            found.push(of_cipher(&data.enc_content_info.content_enc_alg));
-        } else {
-            for bag in bags(&data(&safe)?)? {
-                if bag.bag_id == PKCS_12_PKCS8_KEY_BAG_OID {
-                    let info = EncryptedPrivateKeyInfo::from_der(&value(&bag)?)?;
-                    found.push(of_cipher(&info.encryption_algorithm));
-                }
-            }
+            let algorithm = data.enc_content_info.content_enc_alg;
+            safes.push(Some(naming::cipher(&algorithm)));
+            ciphers.push(of_cipher(&algorithm));
+            continue;
+        }
+        let content = data(&safe)?;
+        encoding = encoding.max(self::encoding(&content)?);
+        let bags = bags(&content)?;
+        for bag in bags
+            .iter()
+            .filter(|bag| bag.bag_id == PKCS_12_PKCS8_KEY_BAG_OID)
+        {
+            let info = EncryptedPrivateKeyInfo::from_der(&value(bag)?)?;
+            keys.push(naming::cipher(&info.encryption_algorithm));
+            ciphers.push(of_cipher(&info.encryption_algorithm));
+        }
+        if bags.iter().any(|bag| bag.bag_id == PKCS_12_CERT_BAG_OID) {
+            safes.push(None);
         }
     }
-    if let Some(mac) = &pfx.mac_data
-        && mac.mac.algorithm.oid != rfc5912::ID_SHA_1
-    {
-        found.push(Protection::Modern);
-    }
-    let order = [Protection::Rc2, Protection::Other, Protection::Modern];
+    let mac = pfx.mac_data.as_ref().map(|mac| mac.mac.algorithm.oid);
+    ciphers.push(match mac {
+        None => Protection::Unsealed,
+        Some(rfc5912::ID_SHA_1) => Protection::TripleDes,
+        Some(rfc5912::ID_SHA_256 | SHA_384 | SHA_512) => Protection::Modern,
+        Some(_) => Protection::Other,
+    });
+    Ok(Makeup {
+        protection: worst(&ciphers),
+        encoding,
+        safes,
+        keys,
+        mac: mac.map(naming::digest),
+    })
+}
+
+fn worst(found: &[Protection]) -> Protection {
+    let order = [
+        Protection::Rc2,
+        Protection::Other,
+        Protection::Unsealed,
+        Protection::Modern,
+    ];
     let worst = order.into_iter().find(|one| found.contains(one));
-    Ok(worst.unwrap_or(Protection::TripleDes))
+    worst.unwrap_or(Protection::TripleDes)
+}
+
+fn encoding(octets: &[u8]) -> Result<Encoding, DecryptionError> {
+    Ok(match *ber::to_der(octets)? == octets {
+        true => Encoding::Der,
+        false => Encoding::Ber,
+    })
 }
 
 fn of_cipher(algorithm: &AlgorithmIdentifierOwned) -> Protection {
@@ -93,7 +145,12 @@ fn of_cipher(algorithm: &AlgorithmIdentifierOwned) -> Protection {
         PKCS_12_PBE_WITH_SHAAND128_BIT_RC2_CBC | PKCS_12_PBEWITH_SHAAND40_BIT_RC2_CBC => {
             Protection::Rc2
         }
-        pkcs5::pbes2::PBES2_OID => Protection::Modern,
+        pkcs5::pbes2::PBES2_OID => match naming::cipher(algorithm).as_str() {
+            "RC2" => Protection::Rc2,
+            aes if aes.starts_with("AES") => Protection::Modern,
+            "3DES (PBES2)" => Protection::Modern,
+            _ => Protection::Other,
+        },
         _ => Protection::Other,
     }
 }
@@ -103,15 +160,16 @@ fn of_cipher(algorithm: &AlgorithmIdentifierOwned) -> Protection {
 /// # Errors
 /// See [`DecryptionError`].
 pub fn open(file: &[u8], passphrase: &str) -> Result<Opened, DecryptionError> {
-    let pfx = Pfx::from_der(file)?;
+    let pfx = pfx(file)?;
+    let content = data(&pfx.auth_safe)?;
     if let Some(mac) = &pfx.mac_data {
-        verify(mac, &data(&pfx.auth_safe)?, passphrase)?;
+        verify(mac, &content, passphrase)?;
     }
     let mut opened = Opened {
         keys: Vec::new(),
         certificates: Vec::new(),
     };
-    for safe in safes(&pfx)? {
+    for safe in safes_of(&content)? {
         let content = if safe.content_type == rfc5911::ID_ENCRYPTED_DATA {
             let EncryptedData {
                 enc_content_info: info,
@@ -144,8 +202,12 @@ fn take(bag: &SafeBag, passphrase: &str, opened: &mut Opened) -> Result<(), Decr
     Ok(())
 }
 
-fn safes(pfx: &Pfx) -> Result<Vec<ContentInfo>, DecryptionError> {
-    Ok(Vec::from_der(&data(&pfx.auth_safe)?)?)
+fn pfx(file: &[u8]) -> Result<Pfx, DecryptionError> {
+    Ok(Pfx::from_der(&ber::to_der(file)?)?)
+}
+
+fn safes_of(content: &[u8]) -> Result<Vec<ContentInfo>, DecryptionError> {
+    Ok(Vec::from_der(&ber::to_der(content)?)?)
 }
 
 fn data(content: &ContentInfo) -> Result<Vec<u8>, DecryptionError> {
@@ -157,7 +219,7 @@ fn data(content: &ContentInfo) -> Result<Vec<u8>, DecryptionError> {
 }
 
 fn bags(content: &[u8]) -> Result<Vec<SafeBag>, DecryptionError> {
-    Ok(Vec::from_der(content)?)
+    Ok(Vec::from_der(&ber::to_der(content)?)?)
 }
 
 /// The library leaves the explicit tag around a bag's value.
