@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use orca_pki::bundle::Bundle;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -296,7 +295,7 @@ pub fn zip(bundle: &Bundle, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, Error>
 
 /// Local time as zips have it: without a zone, from 1980 on.
 fn dos_time(at: Timestamp) -> zip::DateTime {
-    let local = TimeZone::system().to_datetime(at);
+    let local = orca_messages::zone::local().to_datetime(at);
     let part = |number: i8| u8::try_from(number).unwrap_or(0);
     zip::DateTime::from_date_and_time(
         u16::try_from(local.year()).unwrap_or(0),

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use jiff::tz::TimeZone;
-use orca_messages::{Lang, render, text};
+use orca_messages::{Lang, render, text, zone};
 use orca_pki::lint::Advice;
 use orca_pki::serial::SerialNumber;
 
@@ -48,7 +47,7 @@ pub(crate) fn warn_exposed(path: &Path, session: &mut Session<'_>) -> Result<(),
 
 /// Tells what some clients, or the rules, will object to.
 fn tell_advice(advice: &[Advice], session: &mut Session<'_>) -> Result<(), Failure> {
-    let zone = TimeZone::system();
+    let zone = zone::local();
     for advice in advice {
         match advice {
             Advice::Shortened { not_after } => {

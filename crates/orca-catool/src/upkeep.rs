@@ -1,11 +1,10 @@
 //! What every run does beside its command, so that the CRL never lapses and reaches everybody.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use orca_ca::Authority;
 use orca_ca::publication::PlaceReport;
 use orca_messages::syslog::Syslog;
-use orca_messages::{Finding, Localize, Text, text};
+use orca_messages::{Finding, Localize, Text, text, zone};
 
 use crate::args::Command;
 use crate::session::{Failure, Session};
@@ -123,7 +122,7 @@ pub(crate) fn note_configuration(
 /// contradicts it.
 pub(crate) fn tell_head(authority: &Authority, now: Timestamp) {
     if let Some(head) = authority.trail_head() {
-        let syslog = Syslog::new("orca-catool", TimeZone::system());
+        let syslog = Syslog::new("orca-catool", zone::local());
         syslog.say(
             now,
             &format!("head of the audit trail: {head} [audit-head]"),

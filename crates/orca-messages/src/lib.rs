@@ -9,6 +9,7 @@ pub mod lang;
 pub mod localize;
 pub mod render;
 pub mod syslog;
+pub mod zone;
 
 pub use finding::{Finding, Verdict};
 pub use lang::Lang;

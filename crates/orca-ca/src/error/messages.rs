@@ -4,8 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use orca_messages::{Lang, Localize, Text, render, text};
+use orca_messages::{Lang, Localize, Text, render, text, zone};
 use orca_pki::issuance::IssuanceError;
 use orca_pki::lint::Refused;
 use orca_pki::profile::CertificateProfile;
@@ -22,7 +21,7 @@ fn list(serials: &[SerialNumber]) -> String {
 }
 
 fn date(at: Timestamp, lang: Lang) -> String {
-    render::date(at, &TimeZone::system(), lang)
+    render::date(at, &zone::local(), lang)
 }
 
 impl Localize for Error {

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use orca_messages::text;
+use orca_messages::{text, zone};
 
 use super::{Format, UsageError, format, one};
 
@@ -59,5 +58,5 @@ fn moment(word: &str) -> Option<Timestamp> {
     }
     let is_day = word.len() == "2026-11-24".len();
     let day: Date = word.parse().ok().filter(|_| is_day)?;
-    TimeZone::system().to_timestamp(day.at(0, 0, 0, 0)).ok()
+    zone::local().to_timestamp(day.at(0, 0, 0, 0)).ok()
 }

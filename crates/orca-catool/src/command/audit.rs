@@ -8,11 +8,10 @@ use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use orca_ca::Authority;
 use orca_ca::trail::TrailRow;
 use orca_ca::trail::anchors::Anchors;
-use orca_messages::{Lang, Text, render, text};
+use orca_messages::{Lang, Text, render, text, zone};
 use serde::Serialize;
 
 use super::list_cert::cell;
@@ -140,7 +139,7 @@ fn table(rows: &[TrailRow], lang: Lang) -> Table {
         text!("番号", "NUMBER"),
         text!("内容", "DETAIL"),
     ];
-    let zone = TimeZone::system();
+    let zone = zone::local();
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

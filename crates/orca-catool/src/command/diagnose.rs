@@ -11,7 +11,7 @@ use orca_diagnosis::checks::{self, Beliefs, Ending, Names, Registered};
 use orca_diagnosis::facts::{self, Contact, Lists};
 use orca_diagnosis::identity::{self, Identity};
 use orca_diagnosis::report::{self, Form};
-use orca_messages::{Finding, Localize, text};
+use orca_messages::{Finding, Localize, text, zone};
 use orca_pki::certificate::Certificate;
 use orca_pki::crl::UnverifiedCrl;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(
     session: &mut Session<'_>,
     now: Timestamp,
 ) -> Result<u8, Failure> {
-    let zone = TimeZone::system();
+    let zone = zone::local();
     let mut findings = Vec::new();
     let authority = match open(place) {
         Ok(authority) => authority,

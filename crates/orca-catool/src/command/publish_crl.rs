@@ -2,10 +2,9 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use orca_ca::Authority;
 use orca_ca::publication::{PlaceKind, PlaceReport};
-use orca_messages::{Lang, render, text};
+use orca_messages::{Lang, render, text, zone};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -97,7 +96,7 @@ fn table(places: &[PlaceReport], lang: Lang) -> Table {
         text!("受信日", "SINCE"),
         text!("状態", "STATE"),
     ];
-    let zone = TimeZone::system();
+    let zone = zone::local();
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

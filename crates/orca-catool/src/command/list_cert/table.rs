@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orca_ca::record::{ListedCertificate, Standing};
-use orca_messages::{Lang, Text, render, text};
+use orca_messages::{Lang, Text, render, text, zone};
 use orca_pki::profile::CertificateProfile;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -58,7 +58,7 @@ impl<'a> Rows<'a> {
             output,
             lang,
             setting,
-            zone: TimeZone::system(),
+            zone: zone::local(),
             dates: [None, None],
             waiting: vec![
                 headings
