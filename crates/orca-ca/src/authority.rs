@@ -28,7 +28,7 @@ use crate::record::{
     Standing as RecordStanding,
 };
 use crate::scribe::Scribe;
-use crate::store::{RevocationOrder, Scope, SqliteStore, Store};
+use crate::store::{Columns, RevocationOrder, Scope, SqliteStore, Store};
 
 mod order;
 mod publishing;
@@ -333,9 +333,10 @@ impl Authority {
     pub fn each(
         &self,
         scope: Scope<'_>,
+        columns: Columns,
         visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        self.store.each(&self.site, scope, visit)
+        self.store.each(&self.site, scope, columns, visit)
     }
 
     /// One row of the register.

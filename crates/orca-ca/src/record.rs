@@ -135,13 +135,20 @@ pub struct ListedCertificate<'a> {
     pub device: Option<&'a str>,
     /// Signed, and not revoked.
     pub is_issued: bool,
-    /// First valid second, once issued.
-    pub not_before: Option<Timestamp>,
     /// Last valid second, once issued.
     pub not_after: Option<Timestamp>,
     /// Since when it is revoked.
     pub revoked_at: Option<Timestamp>,
-    /// Why, where it was said.
+    /// None where only the columns of a table were asked for.
+    pub details: Option<ListedDetails<'a>>,
+}
+
+/// What a row says beyond the columns of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedDetails<'a> {
+    /// First valid second, once issued.
+    pub not_before: Option<Timestamp>,
+    /// Why it is revoked, where it was said.
     pub reason: Option<RevocationReason>,
     /// One-line subject.
     pub subject: &'a str,

@@ -18,8 +18,10 @@ use crate::record::{
 use crate::trail::Trail;
 
 mod sqlite;
+mod word;
 
 pub use sqlite::SqliteStore;
+pub use word::Word;
 
 /// A question asked inside the reserving transaction, with the serial that would be taken.
 pub type Admit<'a> = &'a mut dyn FnMut(&SerialNumber) -> Result<(), Error>;
@@ -68,6 +70,8 @@ impl From<&CertificateRevocationList> for CrlFacts {
 pub enum Scope<'a> {
     /// All.
     All,
+    /// Those that have the number or contain the word; every row is looked at.
+    Containing(&'a Word),
     /// Those that have exactly this number or this commonName; found through an index.
     Exactly {
         /// The serial, where the word is one.
@@ -75,6 +79,15 @@ pub enum Scope<'a> {
         /// The commonName.
         name: &'a str,
     },
+}
+
+/// How much of a row a list shows: every column takes its time, a million times.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Columns {
+    /// All but [`ListedDetails`](crate::record::ListedDetails).
+    Table,
+    /// All.
+    Whole,
 }
 
 /// An event that counts only where it is another than the last of its subject.
@@ -175,6 +188,7 @@ pub trait Store {
         &self,
         site: &Site,
         scope: Scope<'_>,
+        columns: Columns,
         visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error>;
 

@@ -19,11 +19,14 @@ mod interface;
 mod session;
 mod upkeep;
 
+/// Octets of output that leave at once: long lists are megabytes.
+const OUTPUT: usize = 64 * 1024;
+
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
     let (lang, invocation) = args::parse(std::env::args_os().collect(), Lang::from_env(env));
     let mut input = io::stdin().lock();
-    let mut output = BufWriter::new(io::stdout().lock());
+    let mut output = BufWriter::with_capacity(OUTPUT, io::stdout().lock());
     let mut messages = io::stderr().lock();
     let mut session = Session {
         lang,

@@ -14,7 +14,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Admit, Change, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
+use super::{Admit, Change, Columns, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::record::{
@@ -467,10 +467,11 @@ impl Store for SqliteStore {
         &self,
         site: &Site,
         scope: Scope<'_>,
+        columns: Columns,
         visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let schema = self.run(version)?;
-        self.run(|connection| listing::each(connection, schema, site, scope, visit))
+        self.run(|connection| listing::each(connection, schema, site, scope, columns, visit))
     }
 
     fn sealed_key(&self, site: &Site, serial: &SerialNumber) -> Result<Option<Vec<u8>>, Error> {

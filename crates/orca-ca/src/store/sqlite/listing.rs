@@ -3,16 +3,19 @@
 use std::ops::ControlFlow;
 
 use orca_pki::certificate::{Certificate, Fingerprint};
-use rusqlite::types::{FromSqlError, ValueRef};
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::{FromSqlError, ToSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::rows::moment;
-use crate::record::{ListedCertificate, Site};
-use crate::store::{Scope, profile};
+use crate::record::{ListedCertificate, ListedDetails, Site};
+use crate::store::{Columns, Scope, Word, profile};
 
-/// Columns that [`listed`] reads, in its order; the last one is notBefore.
-const COLUMNS: &str = "serial, profile, common_name, hosts, holder, device, status, not_after, \
-                       revoked_at, reason, subject, fingerprint";
+/// Columns that [`listed`] reads, in its order.
+const TABLE: &str = "serial, profile, common_name, hosts, holder, device, status, not_after, \
+                     revoked_at";
+/// And those of [`details`], behind which comes notBefore.
+const DETAILS: &str = "reason, subject, fingerprint";
 /// The first schema with a column for notBefore and with the index of lists.
 const INDEXED: i64 = 4;
 
@@ -22,6 +25,7 @@ pub(super) fn each(
     schema: i64,
     site: &Site,
     scope: Scope<'_>,
+    columns: Columns,
     visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
 ) -> Result<(), rusqlite::Error> {
     // A register of an older version that can only be read has neither column nor index.
@@ -29,54 +33,106 @@ pub(super) fn each(
         INDEXED.. => ("not_before", "INDEXED BY certificate_listed"),
         _ => ("certificate", ""),
     };
-    let sql = match scope {
-        Scope::All => format!(
-            "SELECT {COLUMNS}, {not_before} FROM certificate {index}
-             WHERE site = ?1 AND ?2 IS NULL AND ?3 IS NULL ORDER BY serial"
-        ),
-        Scope::Exactly { .. } => format!(
-            "SELECT {COLUMNS}, {not_before} FROM certificate WHERE site = ?1 AND serial IN
-             (SELECT ?2 UNION SELECT serial FROM certificate WHERE site = ?1 AND common_name = ?3)
-             ORDER BY serial"
-        ),
+    let columns = match columns {
+        Columns::Table => TABLE.to_owned(),
+        Columns::Whole => format!("{TABLE}, {DETAILS}, {not_before}"),
     };
-    let (number, name) = match scope {
-        Scope::All => (None, None),
-        Scope::Exactly { number, name } => (number.and_then(|n| i64::try_from(n).ok()), Some(name)),
-    };
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![site.name(), number, name])?;
+    let name = site.name();
+    match scope {
+        Scope::All => {
+            let sql = format!(
+                "SELECT {columns} FROM certificate {index} WHERE site = ?1 ORDER BY serial"
+            );
+            show(connection, &sql, params![name], visit)
+        }
+        Scope::Containing(word) => {
+            offer(connection, word.clone())?;
+            let sql = format!(
+                "SELECT {columns} FROM certificate {index} WHERE site = ?1
+                 AND is_sought(serial, common_name, hosts, holder, device) ORDER BY serial"
+            );
+            show(connection, &sql, params![name], visit)
+        }
+        Scope::Exactly {
+            number,
+            name: exact,
+        } => {
+            let sql = format!(
+                "SELECT {columns} FROM certificate WHERE site = ?1 AND serial IN
+                 (SELECT ?2 UNION SELECT serial FROM certificate
+                  WHERE site = ?1 AND common_name = ?3)
+                 ORDER BY serial"
+            );
+            let number = number.and_then(|number| i64::try_from(number).ok());
+            show(connection, &sql, params![name, number, exact], visit)
+        }
+    }
+}
+
+fn show(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[&dyn ToSql],
+    visit: &mut dyn FnMut(&ListedCertificate<'_>) -> ControlFlow<()>,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare(sql)?;
+    let is_whole = statement.column_count() > DETAILS_FROM;
+    let mut rows = statement.query(parameters)?;
     while let Some(row) = rows.next()? {
-        if visit(&listed(row)?).is_break() {
+        let mut listed = listed(row)?;
+        if is_whole {
+            listed.details = Some(details(row)?);
+        }
+        if visit(&listed).is_break() {
             break;
         }
     }
     Ok(())
 }
 
+/// Has SQLite itself ask for the word: of a row without it, it reads what is asked about and no more.
+fn offer(connection: &Connection, word: Word) -> Result<(), rusqlite::Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("is_sought", 5, flags, move |row| {
+        let number = row.get_raw(0).as_i64()?;
+        let has = |index| {
+            let text = row.get_raw(index).as_bytes_or_null();
+            text.is_ok_and(|text| text.is_some_and(|text| word.is_part_of(text)))
+        };
+        let is_it = |sought| u64::try_from(number) == Ok(sought);
+        Ok(word.number().is_some_and(is_it) || (1..=4).any(has))
+    })
+}
+
 fn listed<'a>(row: &'a Row<'_>) -> rusqlite::Result<ListedCertificate<'a>> {
-    let text = |index| -> rusqlite::Result<&str> { Ok(row.get_ref(index)?.as_str()?) };
-    let remark =
-        |index| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(index)?.as_str_or_null()?) };
-    let time = |index| -> rusqlite::Result<Option<i64>> { row.get(index) };
     let number = row.get_ref(0)?.as_i64()?;
     Ok(ListedCertificate {
         number: u64::try_from(number).map_err(|_| FromSqlError::OutOfRange(number))?,
-        profile: profile(text(1)?),
-        common_name: text(2)?,
-        hosts: text(3)?,
-        holder: remark(4)?,
-        device: remark(5)?,
-        is_issued: text(6)? == "issued",
-        not_after: time(7)?.map(moment),
-        revoked_at: time(8)?.map(moment),
-        reason: remark(9)?.and_then(|word| word.parse().ok()),
-        subject: text(10)?,
-        fingerprint: match row.get_ref(11)?.as_blob_or_null()? {
+        profile: profile(row.get_ref(1)?.as_str()?),
+        common_name: row.get_ref(2)?.as_str()?,
+        hosts: row.get_ref(3)?.as_str()?,
+        holder: row.get_ref(4)?.as_str_or_null()?,
+        device: row.get_ref(5)?.as_str_or_null()?,
+        is_issued: row.get_ref(6)?.as_str()? == "issued",
+        not_after: row.get_ref(7)?.as_i64_or_null()?.map(moment),
+        revoked_at: row.get_ref(8)?.as_i64_or_null()?.map(moment),
+        details: None,
+    })
+}
+
+/// The first of their columns.
+const DETAILS_FROM: usize = 9;
+
+fn details<'a>(row: &'a Row<'_>) -> rusqlite::Result<ListedDetails<'a>> {
+    let reason = row.get_ref(DETAILS_FROM)?.as_str_or_null()?;
+    Ok(ListedDetails {
+        reason: reason.and_then(|word| word.parse().ok()),
+        subject: row.get_ref(DETAILS_FROM + 1)?.as_str()?,
+        fingerprint: match row.get_ref(DETAILS_FROM + 2)?.as_blob_or_null()? {
             Some(octets) => <[u8; 32]>::try_from(octets).ok().map(Fingerprint),
             None => None,
         },
-        not_before: match row.get_ref(12)? {
+        not_before: match row.get_ref(DETAILS_FROM + 3)? {
             ValueRef::Integer(seconds) => Some(moment(seconds)),
             ValueRef::Blob(der) => not_before(der).map(moment),
             _ => None,
@@ -118,7 +174,14 @@ mod tests {
         for step in super::super::MIGRATIONS {
             connection.execute_batch(step).unwrap();
         }
+        offer(&connection, Word::new("user")).unwrap();
         for (sql, index) in [
+            (
+                "SELECT serial, profile, device, status, not_after, revoked_at FROM certificate
+                 INDEXED BY certificate_listed WHERE site = ?1
+                 AND is_sought(serial, common_name, hosts, holder, device) ORDER BY serial",
+                "COVERING INDEX certificate_listed (site=?)",
+            ),
             (
                 "SELECT serial, subject, not_before, fingerprint FROM certificate
                  INDEXED BY certificate_listed WHERE site = ?1 ORDER BY serial",

@@ -2,6 +2,7 @@
 //! double. The first rows decide the widths; what comes later and is wider pushes its own line only,
 //! so that a long list begins at once and takes no memory.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -18,19 +19,36 @@ const SAMPLE: usize = 1000;
 /// Blanks between columns.
 const GAP: usize = 2;
 
-type Cells = Vec<String>;
+/// The cells of a row, one behind the other in one string, with what each takes on the screen.
+#[derive(Clone, Default)]
+struct Cells {
+    text: String,
+    ends: Vec<(usize, usize)>,
+}
 
 pub(super) struct Rows<'a> {
     output: &'a mut dyn Write,
-    lang: Lang,
     setting: Setting<'a>,
+    lang: Lang,
     zone: TimeZone,
+    words: Words,
     /// The last dates that were written: many certificates share theirs.
-    dates: [Option<(Timestamp, String)>; 2],
+    dates: [(Option<Timestamp>, String); 2],
     /// Headings and the first rows, until the widths are decided.
     waiting: Vec<Cells>,
-    widths: Option<Vec<usize>>,
+    widths: Vec<usize>,
+    cells: Cells,
     line: String,
+}
+
+/// In the language of the run.
+struct Words {
+    expired: String,
+    reserved: String,
+    revoked: String,
+    valid: String,
+    server: String,
+    client: String,
 }
 
 impl<'a> Rows<'a> {
@@ -53,131 +71,191 @@ impl<'a> Rows<'a> {
                 text!("プログラム", "PROGRAM"),
             ]
         });
-        let headings = headings.into_iter().chain(more.into_iter().flatten());
+        let mut first = Cells::default();
+        for heading in headings.into_iter().chain(more.into_iter().flatten()) {
+            first.push(heading.get(lang));
+        }
         Self {
             output,
-            lang,
             setting,
+            lang,
             zone: zone::local(),
-            dates: [None, None],
-            waiting: vec![
-                headings
-                    .map(|heading| heading.get(lang).to_owned())
-                    .collect(),
-            ],
-            widths: None,
+            words: Words::new(lang),
+            dates: Default::default(),
+            waiting: vec![first],
+            widths: Vec::new(),
+            cells: Cells::default(),
             line: String::new(),
         }
     }
 
     pub(super) fn add(&mut self, row: &ListedCertificate<'_>) -> io::Result<()> {
-        let cells = self.cells(row);
-        match &self.widths {
-            Some(widths) => write(self.output, &mut self.line, &cells, widths),
-            None => {
-                self.waiting.push(cells);
-                match self.waiting.len() > SAMPLE {
-                    true => self.decide(),
-                    false => Ok(()),
-                }
-            }
+        self.fill(row);
+        if !self.widths.is_empty() {
+            return write(self.output, &mut self.line, &self.cells, &self.widths);
+        }
+        self.waiting.push(self.cells.clone());
+        match self.waiting.len() > SAMPLE {
+            true => self.decide(),
+            false => Ok(()),
         }
     }
 
     pub(super) fn end(mut self) -> io::Result<()> {
-        match self.widths {
-            Some(_) => Ok(()),
-            None => self.decide(),
+        match self.widths.is_empty() {
+            true => self.decide(),
+            false => Ok(()),
         }
     }
 
     fn decide(&mut self) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
-        let columns = waiting.first().map_or(0, Vec::len);
-        let widths = self.widths.insert(vec![0; columns]);
         for cells in &waiting {
-            for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.width());
+            self.widths.resize(cells.ends.len(), 0);
+            for (most, (_, width)) in self.widths.iter_mut().zip(&cells.ends) {
+                *most = (*most).max(*width);
             }
         }
         for cells in &waiting {
-            write(self.output, &mut self.line, cells, widths)?;
+            write(self.output, &mut self.line, cells, &self.widths)?;
         }
         Ok(())
     }
 
-    fn cells(&mut self, row: &ListedCertificate<'_>) -> Cells {
-        let lang = self.lang;
-        let mut cells = vec![
-            format!("{:06}", row.number),
-            word(row.standing(self.setting.now)).get(lang).to_owned(),
-            profile(row.profile).get(lang).to_owned(),
-            render::one_line(row.common_name),
-            self.date(0, row.not_after),
-            self.date(1, row.revoked_at),
-            render::one_line(&row.hosts.replace('\n', " ")),
-            render::one_line(row.holder.unwrap_or_default()),
-            render::one_line(row.device.unwrap_or_default()),
-        ];
-        if let Some(uses) = self.setting.uses {
-            let last = last_use(row, uses);
-            let at = last.last_seen.and_then(|at| at.parse().ok());
-            let last = [
-                at.map(|at| minute(at, &self.zone)).unwrap_or_default(),
-                last.last_address.unwrap_or_default(),
-                last.user_agent.unwrap_or_default(),
-            ];
-            cells.extend(last.iter().map(|cell| render::one_line(cell)));
+    fn fill(&mut self, row: &ListedCertificate<'_>) {
+        let expires = self.date(0, row.not_after);
+        let revoked = self.date(1, row.revoked_at);
+        let (cells, words) = (&mut self.cells, &self.words);
+        cells.clear();
+        cells.push_number(row.number);
+        cells.push(words.standing(row.standing(self.setting.now)));
+        cells.push(words.profile(row.profile));
+        cells.push(row.common_name);
+        cells.push(expires.map_or("", |column| &self.dates[column].1));
+        cells.push(revoked.map_or("", |column| &self.dates[column].1));
+        match row.hosts.contains('\n') {
+            true => cells.push(&row.hosts.replace('\n', " ")),
+            false => cells.push(row.hosts),
         }
-        cells
+        cells.push(row.holder.unwrap_or_default());
+        cells.push(row.device.unwrap_or_default());
+        if let (Some(uses), Some(details)) = (self.setting.uses, &row.details) {
+            let last = last_use(details, uses);
+            let at = last.last_seen.and_then(|at| at.parse().ok());
+            cells.push(&at.map(|at| minute(at, &self.zone)).unwrap_or_default());
+            cells.push(&last.last_address.unwrap_or_default());
+            cells.push(&last.user_agent.unwrap_or_default());
+        }
     }
 
-    fn date(&mut self, column: usize, at: Option<Timestamp>) -> String {
-        let Some(at) = at else { return String::new() };
-        match &self.dates[column] {
-            Some((known, date)) if *known == at => date.clone(),
-            _ => {
-                let date = render::date(at, &self.zone, self.lang);
-                self.dates[column] = Some((at, date.clone()));
-                date
+    /// Where the date stands then.
+    fn date(&mut self, column: usize, at: Option<Timestamp>) -> Option<usize> {
+        let (known, date) = &mut self.dates[column];
+        let moment = at?;
+        if *known != at {
+            *date = render::date(moment, &self.zone, self.lang);
+            *known = at;
+        }
+        Some(column)
+    }
+}
+
+impl Cells {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, cell: &str) {
+        // Without a way out in between: several octets are looked at in one step.
+        let plain = |all: bool, octet: u8| all & matches!(octet, b' '..=b'~');
+        let is_plain = cell.bytes().fold(true, plain);
+        let width = match is_plain {
+            true => {
+                self.text.push_str(cell);
+                cell.len()
             }
+            false => {
+                let cell = render::one_line(cell);
+                self.text.push_str(&cell);
+                cell.width()
+            }
+        };
+        self.ends.push((self.text.len(), width));
+    }
+
+    /// Of six digits at least.
+    fn push_number(&mut self, number: u64) {
+        let start = self.text.len();
+        // Writing to a String does not fail.
+        let _ = write!(self.text, "{number:06}");
+        let end = self.text.len();
+        self.ends.push((end, end - start));
+    }
+}
+
+impl Words {
+    fn new(lang: Lang) -> Self {
+        let word = |text: Text| text.get(lang).to_owned();
+        Self {
+            expired: word(text!("期限切れ", "expired")),
+            reserved: word(text!("未完了", "reserved")),
+            revoked: word(text!("破棄", "revoked")),
+            valid: word(text!("有効", "valid")),
+            server: word(text!("サーバ", "server")),
+            client: word(text!("クライアント", "client")),
+        }
+    }
+
+    fn standing(&self, standing: Standing) -> &str {
+        match standing {
+            Standing::Expired => &self.expired,
+            Standing::Reserved => &self.reserved,
+            Standing::Revoked => &self.revoked,
+            Standing::Valid => &self.valid,
+        }
+    }
+
+    fn profile(&self, profile: CertificateProfile) -> &str {
+        match profile {
+            CertificateProfile::Server => &self.server,
+            _ => &self.client,
         }
     }
 }
 
+/// Blanks go out when something follows them.
 fn write(
     output: &mut dyn Write,
     line: &mut String,
-    cells: &[String],
+    cells: &Cells,
     widths: &[usize],
 ) -> io::Result<()> {
     line.clear();
-    for (cell, width) in cells.iter().zip(widths) {
-        line.push_str(cell);
-        let blanks = GAP + width.saturating_sub(cell.width());
-        line.extend(std::iter::repeat_n(' ', blanks));
+    let (mut start, mut blanks) = (0, 0);
+    for ((end, width), column) in cells.ends.iter().zip(widths) {
+        if *end > start {
+            pad(line, blanks);
+            line.push_str(&cells.text[start..*end]);
+            blanks = 0;
+        }
+        blanks += GAP + column.saturating_sub(*width);
+        start = *end;
     }
     line.truncate(line.trim_end().len());
     line.push('\n');
     output.write_all(line.as_bytes())
 }
 
+fn pad(line: &mut String, mut blanks: usize) {
+    const BLANKS: &str = "                                                                ";
+    while blanks > 0 {
+        let some = blanks.min(BLANKS.len());
+        line.push_str(&BLANKS[..some]);
+        blanks -= some;
+    }
+}
+
 fn minute(at: Timestamp, zone: &TimeZone) -> String {
     zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-fn word(standing: Standing) -> Text {
-    match standing {
-        Standing::Expired => text!("期限切れ", "expired"),
-        Standing::Reserved => text!("未完了", "reserved"),
-        Standing::Revoked => text!("破棄", "revoked"),
-        Standing::Valid => text!("有効", "valid"),
-    }
-}
-
-fn profile(profile: CertificateProfile) -> Text {
-    match profile {
-        CertificateProfile::Server => text!("サーバ", "server"),
-        _ => text!("クライアント", "client"),
-    }
 }
