@@ -301,7 +301,7 @@ impl Crl {
 
 /// Serials with the second of their revocation, sorted, in three widths: a million random 16-octet
 /// serials take 20 MB, a million counters 12 MB.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct RevokedSerials {
     short: Vec<Record<8>>,
     medium: Vec<Record<16>>,
@@ -317,21 +317,15 @@ struct Record<const N: usize> {
 
 impl RevokedSerials {
     fn from_entries(entries: &[u8]) -> Result<Self, CrlError> {
-        let mut counts = [0; 3];
-        each_entry(entries, |serial, _| counts[width(serial)] += 1)?;
-        let mut index = Self {
-            short: Vec::with_capacity(roomy::<Record<8>>(counts[0])),
-            medium: Vec::with_capacity(roomy::<Record<16>>(counts[1])),
-            long: Vec::with_capacity(roomy::<Record<20>>(counts[2])),
-        };
+        let mut index = Self::default();
         each_entry(entries, |serial, at| match width(serial) {
-            0 => index.short.push(Record::new(serial, at)),
-            1 => index.medium.push(Record::new(serial, at)),
-            _ => index.long.push(Record::new(serial, at)),
+            0 => add(&mut index.short, entries, serial, at),
+            1 => add(&mut index.medium, entries, serial, at),
+            _ => add(&mut index.long, entries, serial, at),
         })?;
-        sort(&mut index.short);
-        sort(&mut index.medium);
-        sort(&mut index.long);
+        finish(&mut index.short);
+        finish(&mut index.medium);
+        finish(&mut index.long);
         Ok(index)
     }
 
@@ -362,13 +356,17 @@ fn width(magnitude: &[u8]) -> usize {
 /// which goes back to the system when it is freed: glibc does so for certain above 32 MiB only, and
 /// keeps the rest. Pages that are not written to cost nothing.
 fn roomy<T>(count: usize) -> usize {
-    const MUCH: usize = 1024 * 1024;
     const MAPPED: usize = 33 * MUCH;
-    if count.saturating_mul(size_of::<T>()) > MUCH {
-        count.max(MAPPED / size_of::<T>())
-    } else {
-        count
+    match is_much::<T>(count) {
+        true => count.max(MAPPED / size_of::<T>()),
+        false => count,
     }
+}
+
+const MUCH: usize = 1024 * 1024;
+
+fn is_much<T>(count: usize) -> bool {
+    count.saturating_mul(size_of::<T>()) > MUCH
 }
 
 impl<const N: usize> Record<N> {
@@ -384,6 +382,35 @@ fn padded<const N: usize>(magnitude: &[u8]) -> [u8; N] {
     let mut octets = [0; N];
     octets[N - magnitude.len()..].copy_from_slice(magnitude);
     octets
+}
+
+/// Counting the entries first would cost as much as reading them: room is made for as many as there
+/// can be at most.
+fn add<const N: usize>(records: &mut Vec<Record<N>>, entries: &[u8], magnitude: &[u8], at: u32) {
+    /// Headers of entry and serial, and a UTCTime.
+    const FRAME: usize = 2 + 2 + 15;
+    let shortest = FRAME + shortest_serial::<N>();
+    if records.is_empty() {
+        records.reserve_exact(roomy::<Record<N>>(entries.len() / shortest + 1));
+    }
+    records.push(Record::new(magnitude, at));
+}
+
+/// Octets of the shortest serial that needs this width.
+const fn shortest_serial<const N: usize>() -> usize {
+    match N {
+        8 => 1,
+        16 => 9,
+        _ => 17,
+    }
+}
+
+/// Sorts, and gives back what has no mapping of its own.
+fn finish<const N: usize>(records: &mut Vec<Record<N>>) {
+    sort(records);
+    if !is_much::<Record<N>>(records.capacity()) {
+        records.shrink_to_fit();
+    }
 }
 
 fn sort<const N: usize>(records: &mut [Record<N>]) {

@@ -3,7 +3,8 @@
 
 use std::io::{self, BufRead, Read, Take};
 
-use base64ct::{Base64, Encoding};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::cursor::{Cursor, SEQUENCE};
 use super::{CrlError, roomy};
@@ -156,9 +157,9 @@ impl Section {
         let start = self.der.len();
         self.der.reserve(roomy::<u8>(start + count) - start);
         self.der.resize(start + count / 4 * 3, 0);
-        let decoded = Base64::decode(&self.characters[..count], &mut self.der[start..])
-            .map_err(|_| CrlError::Malformed)?
-            .len();
+        let decoded = STANDARD
+            .decode_slice(&self.characters[..count], &mut self.der[start..])
+            .map_err(|_| CrlError::Malformed)?;
         self.der.truncate(start + decoded);
         self.characters.drain(..count);
         Ok(())
