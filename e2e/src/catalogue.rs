@@ -72,6 +72,27 @@ pub(crate) fn entries(root: &Path, name: &str) -> anyhow::Result<BTreeMap<String
     Ok(entries)
 }
 
+/// The ids of what is said in a file, or in the files of a folder.
+///
+/// # Errors
+///
+/// When a source cannot be read.
+pub fn ids(path: &Path) -> anyhow::Result<Vec<String>> {
+    let paths = match path.is_dir() {
+        true => sources(path)?,
+        false => vec![path.to_owned()],
+    };
+    let mut entries = BTreeMap::new();
+    for path in paths {
+        let mut file = parsed(&path)?;
+        let is_test =
+            |item: &syn::Item| matches!(item, syn::Item::Mod(inner) if inner.ident == "tests");
+        file.items.retain(|item| !is_test(item));
+        collect(&file, &mut entries);
+    }
+    Ok(entries.into_keys().collect())
+}
+
 pub(crate) fn parsed(path: &Path) -> anyhow::Result<File> {
     let source = fs::read_to_string(path)?;
     syn::parse_file(&source).with_context(|| path.display().to_string())

@@ -146,6 +146,19 @@ pub fn malformed() -> anyhow::Result<Identity> {
     Identity::new(vec![junk], private_key(&KeyPair::generate()?)?)
 }
 
+/// A certificate whose serial number has more octets than RFC 5280 §4.1.2.2 allows.
+///
+/// # Errors
+///
+/// When no certificate comes of it.
+pub fn long_serial() -> anyhow::Result<Identity> {
+    let key = KeyPair::generate()?;
+    let mut params = named("127.0.0.1");
+    params.serial_number = Some(SerialNumber::from_slice(&[0x7a; 32]));
+    let certificate = params.self_signed(&key)?;
+    Identity::new(vec![certificate.der().clone()], private_key(&key)?)
+}
+
 /// A certificate (PEM) shown by somebody who does not have its key.
 ///
 /// # Errors

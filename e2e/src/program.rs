@@ -142,15 +142,31 @@ impl Program {
             "--clear-groups",
             "--",
         ];
-        self.under(user)
+        self.under(&user)
     }
 
-    fn under<const N: usize>(mut self, wrapper: [&str; N]) -> Self {
-        let inner = std::mem::replace(&mut self.path, wrapper[0].into());
-        let front = wrapper[1..].iter().map(OsString::from);
+    /// Runs as the last argument of another program and its arguments; of none, as it is.
+    pub fn under<A: AsRef<OsStr>>(mut self, wrapper: &[A]) -> Self {
+        let mut front = wrapper.iter().map(|word| word.as_ref().to_owned());
+        let Some(outer) = front.next() else {
+            return self;
+        };
+        let inner = std::mem::replace(&mut self.path, outer);
         let args = std::mem::take(&mut self.args);
         self.args = front.chain([inner]).chain(args).collect();
         self
+    }
+
+    /// The call as a line for a shell.
+    pub fn line(&self) -> String {
+        let env = self.env.iter().filter(|(name, _)| name != "PATH");
+        let env = env.map(|(name, value)| {
+            let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+            format!("{name}={}", quoted(&value))
+        });
+        let words = std::iter::once(&self.path).chain(&self.args);
+        let words = words.map(|word| quoted(&word.to_string_lossy()));
+        env.chain(words).collect::<Vec<_>>().join(" ")
     }
 
     /// Runs to the end.
@@ -204,6 +220,14 @@ impl Program {
         command
             .spawn()
             .with_context(|| format!("cannot start {}", self.path.display()))
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

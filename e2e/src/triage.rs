@@ -11,7 +11,7 @@ use syn::visit::Visit;
 use syn::{Arm, Expr, ExprStruct, ImplItem, Item, ItemFn, Pat, Token};
 
 use crate::catalogue::{Sentence, called, entries, functions, parsed, said};
-use crate::fault_lab::FAULTS;
+use crate::fault_lab::faults;
 
 /// Where it stands below `docs`.
 pub const PATH: &str = "ja/phone-triage.md";
@@ -59,12 +59,15 @@ pub fn markdown(root: &Path) -> anyhow::Result<String> {
     }
     text.push_str(BROWSERS);
     let findings = entries(root, "orca-diagnosis")?;
-    for fault in FAULTS
-        .iter()
-        .filter(|fault| !fault.symptom.starts_with("E-"))
+    for fault in faults().filter(|fault| !fault.is_of_server() && !fault.symptom.starts_with("E-"))
     {
         let entry = findings.get(fault.finding).context(fault.finding)?;
-        let first = |sentences: &[Sentence]| sentences.first().map(plain).unwrap_or_default();
+        let first = |sentences: &[Sentence]| {
+            let words =
+                |sentence: &&Sentence| fault.japanese.iter().any(|word| sentence.ja.contains(word));
+            let fitting = sentences.iter().find(words).or(sentences.first());
+            fitting.map(plain).unwrap_or_default()
+        };
         text.push_str(&format!(
             "| {} | {} | {} | `{}` |\n",
             screen(fault.symptom),
@@ -77,8 +80,9 @@ pub fn markdown(root: &Path) -> anyhow::Result<String> {
 }
 
 fn exercise(number: &str) -> String {
-    let fault = FAULTS.iter().find(|fault| fault.symptom == number);
-    fault.map_or_else(String::new, |fault| format!("`{}`", fault.name))
+    let faults = faults().filter(|fault| fault.symptom == number);
+    let names: Vec<String> = faults.map(|fault| format!("`{}`", fault.name)).collect();
+    names.join("<br>")
 }
 
 /// Words that a browser shows, as code.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use anyhow::ensure;
+use orca_e2e::fault_lab::faults;
 
 /// Sentences and lines of the guide.
 const OF_THE_GUIDE: u32 = 186;
@@ -28,6 +29,72 @@ fn tests_that_documents_name_exist() -> anyhow::Result<()> {
             let exists = source.contains(&format!("fn {test}("));
             ensure!(exists, "{document} names {file}::{test}");
         }
+    }
+    Ok(())
+}
+
+/// What `orca-catool diagnose` and `orca-gateway diagnose` find by themselves.
+const DIAGNOSES: [&str; 8] = [
+    "orca-diagnosis/src",
+    "orca-catool/src/command/diagnose.rs",
+    "orca-catool/src/command/diagnose",
+    "orca-gateway/src/diagnose.rs",
+    "orca-gateway/src/diagnose",
+    "orca-gateway/src/check.rs",
+    "orca-gateway/src/check",
+    "orca-gateway/src/credentials.rs",
+];
+
+/// Runs of both programs whose findings are compared.
+const RUNS: [&str; 3] = [
+    "scenario/diagnose.rs",
+    "scenario/diagnose/another_day.rs",
+    "interop/foreign_p12.rs",
+];
+
+/// Those that need a firewall of their own, by what shows them.
+const ELSEWHERE: [(&str, &str); 1] = [("upstream-shut", "packaging/attach-test")];
+
+/// Each finding has a fault of the lab, or a run that names it.
+#[test]
+fn every_finding_of_diagnose_is_made_for_real() -> anyhow::Result<()> {
+    let mut runs = String::new();
+    for file in RUNS {
+        let path = root().join("e2e/tests").join(file);
+        runs.push_str(&std::fs::read_to_string(path)?);
+    }
+    for (id, file) in ELSEWHERE {
+        let shown = std::fs::read_to_string(root().join(file))?;
+        ensure!(shown.contains(id), "{file} does not show {id}");
+    }
+    let elsewhere = |id: &str| ELSEWHERE.iter().any(|(other, _)| *other == id);
+    let mut lacking = Vec::new();
+    for place in DIAGNOSES {
+        let ids = orca_e2e::catalogue::ids(&root().join("crates").join(place))?;
+        ensure!(!ids.is_empty(), "{place} finds nothing");
+        let is_made = |id: &String| {
+            runs.contains(&format!("\"{id}\"")) || faults().any(|fault| fault.finding == id)
+        };
+        lacking.extend(ids.into_iter().filter(|id| !is_made(id) && !elsewhere(id)));
+    }
+    ensure!(lacking.is_empty(), "no fault and no run for {lacking:#?}");
+    Ok(())
+}
+
+/// Whoever is called has an exercise for each page.
+#[test]
+fn every_number_of_a_page_has_a_fault_of_the_lab() -> anyhow::Result<()> {
+    let table = root().join("docs").join(orca_e2e::triage::PATH);
+    let text = std::fs::read_to_string(table)?;
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| E-"));
+    let rows: Vec<_> = rows
+        .map(|row| row.split_once(' ').map_or(row, |(number, _)| number))
+        .collect();
+    ensure!(rows.len() >= 13, "{rows:?}");
+    for number in rows {
+        let symptom = format!("E-{number}");
+        let has_fault = faults().any(|fault| fault.symptom == symptom);
+        ensure!(has_fault, "no fault shows {symptom}");
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ mod kits;
 mod usage;
 
 pub(crate) use audit::{AuditArgs, AuditTask};
-pub(crate) use diagnose::{DiagnoseArgs, past_date};
+pub(crate) use diagnose::{DiagnoseArgs, Scheme, past_date};
 pub(crate) use kits::{ApiKitArgs, Fragment, ServerAddress, ServerKitArgs, ServerKitTask};
 use usage::Fault;
 pub(crate) use usage::{UsageError, name_why};

@@ -22,6 +22,7 @@ mod server;
 pub use client::revocation;
 pub use future::{Ending, at_day, intermediates, is_over};
 pub use identity::no_identity;
+pub use network::typed_http;
 pub use server::issue_command;
 
 /// What is known beside the facts.
@@ -128,13 +129,14 @@ fn ago(at: Timestamp, now: Timestamp) -> (String, String) {
     }
 }
 
-/// A length of time for people.
+/// A length of time for people, to the nearest: three days less a second are three days.
 fn span(seconds: u64) -> (String, String) {
+    let whole = |unit: u64| (seconds + unit / 2) / unit;
     let (count, ja, en) = match seconds {
         0..120 => (seconds, "秒", "seconds"),
-        120..7200 => (seconds / 60, "分", "minutes"),
-        7200..172_800 => (seconds / 3600, "時間", "hours"),
-        _ => (seconds / 86_400, "日", "days"),
+        120..7200 => (whole(60), "分", "minutes"),
+        7200..172_800 => (whole(3600), "時間", "hours"),
+        _ => (whole(86_400), "日", "days"),
     };
     (format!("{count}{ja}"), format!("{count} {en}"))
 }

@@ -48,6 +48,8 @@ pub enum Contact {
     Refused,
     /// Nobody answered in time.
     NoAnswer,
+    /// The network, or a firewall, says that this machine cannot be reached.
+    HostUnreachable,
     /// The network knows no way, for this reason.
     Unreachable(String),
     /// It was taken, and nothing more came.
@@ -60,6 +62,8 @@ pub enum Contact {
     Other(String),
     /// It knows no TLS 1.2.
     OldTls,
+    /// Its certificate cannot be used to verify anything, for this reason.
+    OddCertificate(String),
     /// TLS failed for another reason.
     BrokenTls(String),
     /// It speaks TLS.
@@ -338,11 +342,15 @@ impl Visit<'_> {
             return match error.kind() {
                 io::ErrorKind::ConnectionRefused => Contact::Refused,
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Contact::NoAnswer,
+                io::ErrorKind::HostUnreachable => Contact::HostUnreachable,
                 _ => Contact::Unreachable(error.to_string()),
             };
         }
         if is_old(&error) {
             return Contact::OldTls;
+        }
+        if is_odd(&error) {
+            return Contact::OddCertificate(error.to_string());
         }
         if first.starts_with(b"HTTP/") {
             return Contact::PlainHttp;
@@ -416,6 +424,15 @@ fn is_old(error: &io::Error) -> bool {
                 )
         )
     )
+}
+
+/// Not of a certificate that is whole but another one's: its signature is tried and is wrong then.
+fn is_odd(error: &io::Error) -> bool {
+    use rustls::CertificateError as Bad;
+    match tls(error) {
+        Some(rustls::Error::InvalidCertificate(reason)) => !matches!(reason, Bad::BadSignature),
+        _ => false,
+    }
 }
 
 fn version(version: ProtocolVersion) -> &'static str {

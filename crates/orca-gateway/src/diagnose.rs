@@ -67,16 +67,17 @@ impl Visit<'_> {
     /// Whether anybody answers, and not with TLS.
     fn http(&self, at: Option<Date>) -> Vec<Finding> {
         let target = self.target();
+        let address = target.authority();
         let mut findings = match facts::look(&target, None, self.now) {
             Contact::Refused => vec![not_running(&target)],
             Contact::PlainHttp => vec![Finding::ok(
                 "http-answers",
                 text!(
-                    "{target} はhttpで応答しています(設定どおり)。",
-                    "{target} answers in http, as configured"
+                    "{address} はhttpで応答しています(設定どおり)。",
+                    "{address} answers in http, as configured"
                 ),
             )],
-            Contact::Tls(_) => vec![another_mode(&target)],
+            Contact::Tls(_) => vec![another_mode(&target, ["HTTP", "HTTPS"])],
             contact => checks::outside(&target, &contact, None, &self.beliefs(&[]), self.now),
         };
         findings.extend(at.into_iter().flat_map(|date| self.at_day(date, &[])));
@@ -97,6 +98,7 @@ impl Visit<'_> {
         let contact = facts::look(&target, None, self.now);
         let mut findings = match &contact {
             Contact::Refused => vec![not_running(&target)],
+            Contact::PlainHttp => vec![another_mode(&target, ["HTTPS", "HTTP"])],
             Contact::Tls(seen) => self.seen(&target, &contact, seen, &credentials, &authorities),
             _ => checks::outside(
                 &target,
@@ -215,11 +217,12 @@ fn endings(server: Certificate, authorities: Vec<Certificate>, lists: &[Vec<u8>]
 }
 
 fn not_running(target: &Target) -> Finding {
+    let address = target.authority();
     Finding::warning(
         "gateway-not-running",
         text!(
-            "orca-gatewayは起動していません({target} で応答がありません)。",
-            "orca-gateway does not run: nobody answers at {target}"
+            "orca-gatewayは起動していません({address} で応答がありません)。",
+            "orca-gateway does not run: nobody answers at {address}"
         ),
         text!(
             "異常がある場合は取り除いてから、systemctl start orca-gateway を実行してください。",
@@ -228,16 +231,17 @@ fn not_running(target: &Target) -> Finding {
     )
 }
 
-fn another_mode(target: &Target) -> Finding {
+fn another_mode(target: &Target, [configured, found]: [&str; 2]) -> Finding {
+    let address = target.authority();
     Finding::failure(
         "another-mode",
         text!(
-            "設定ファイルはHTTPですが、{target} はHTTPSで応答しています。設定の変更後に再起動されていないか、別のプログラムです。",
-            "the configuration says HTTP, but {target} answers in HTTPS: it was not restarted since, or is another program"
+            "設定ファイルは{configured}ですが、{address} は{found}で応答しています。設定の変更後に再起動されていないか、別のプログラムです。",
+            "the configuration says {configured}, but {address} answers in {found}: it was not restarted since, or is another program"
         ),
         text!(
-            "systemctl restart orca-gateway を実行してください。",
-            "run systemctl restart orca-gateway"
+            "systemctl restart orca-gateway を実行してください。変わらない場合は、ss -ltnp で待ち受けているプログラムを確認してください。",
+            "run systemctl restart orca-gateway; if that changes nothing, ss -ltnp tells which program listens"
         ),
     )
 }

@@ -8,8 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use orca_e2e::fault_lab::FAULTS;
-use orca_e2e::program::ours;
+use orca_e2e::fault_lab::faults;
 use orca_e2e::site::Site;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -29,30 +28,34 @@ fn run() -> anyhow::Result<()> {
     let name = name.context("usage: fault-lab NAME, fault-lab --list")?;
     let mut out = std::io::stdout().lock();
     if name == "--list" {
-        for fault in FAULTS {
-            writeln!(out, "{:<24}{}", fault.name, fault.symptom)?;
+        for fault in faults() {
+            let symptom = match fault.is_of_server() {
+                true => "(orca-gateway diagnose)",
+                false => fault.symptom,
+            };
+            writeln!(out, "{:<30}{symptom}", fault.name)?;
         }
         return Ok(());
     }
-    let fault = FAULTS.iter().find(|fault| fault.name == name);
+    let fault = faults().find(|fault| fault.name == name);
     let fault = fault.with_context(|| format!("no fault {name}: fault-lab --list names all"))?;
     let site = Site::new()?;
     let station = fault.start(&site)?;
     let kit = site.client("trainee")?;
-    let home = site.ca.home().display();
-    let program = ours("orca-catool")?;
-    let options = station.options.join(" ");
-    writeln!(out, "{}", station.url)?;
-    writeln!(out, "symptom   {}", fault.symptom)?;
+    if let Some(url) = station.url() {
+        writeln!(out, "{url}")?;
+        writeln!(out, "symptom   {}", fault.symptom)?;
+    }
     writeln!(out, "ca        {}", kit.ca().display())?;
     writeln!(out, "p12       {}", kit.p12().display())?;
     writeln!(out, "password  {}", kit.passphrase()?)?;
-    writeln!(
-        out,
-        "try       HOME={home} {} diagnose {} {options}",
-        program.display(),
-        station.url
-    )?;
+    if let Some(page) = station.page(&site)
+        && fault.symptom.starts_with("E-")
+    {
+        writeln!(out, "page      {}", page.line())?;
+    }
+    let diagnosis = station.diagnosis(&site, "ja")?;
+    writeln!(out, "try       {}", diagnosis.line())?;
     out.flush()?;
     // The servers and the folder go when this function ends.
     until_told_to_stop()

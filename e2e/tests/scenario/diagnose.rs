@@ -1,14 +1,14 @@
 //! Every fault made for real, and named by `diagnose` in both languages.
 
 use std::fs;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context;
 use anyhow::ensure;
 use orca_e2e::catool::Catool;
-use orca_e2e::fault_lab::FAULTS;
-use orca_e2e::fault_lab::Fault;
 use orca_e2e::kit::Kit;
 use orca_e2e::program::Program;
 use orca_e2e::site::Site;
@@ -18,7 +18,7 @@ use serde_json::Value;
 mod another_day;
 
 /// The findings, and whether the exit code fits them.
-fn findings(program: Program) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn findings(program: Program) -> anyhow::Result<Vec<Value>> {
     let outcome = program.args(["--format", "json"]).run()?;
     let rows: Vec<Value> =
         serde_json::from_slice(&outcome.stdout).with_context(|| format!("{outcome:?}"))?;
@@ -36,7 +36,7 @@ fn findings(program: Program) -> anyhow::Result<Vec<Value>> {
     Ok(rows)
 }
 
-fn is_told(rows: &[Value], id: &str, words: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn is_told(rows: &[Value], id: &str, words: &[&str]) -> anyhow::Result<()> {
     let row = rows.iter().find(|row| row["id"] == id);
     let row = row.with_context(|| format!("no {id} in {rows:#?}"))?;
     let said = format!("{} {}", row["message"], row["remedy"]);
@@ -44,45 +44,6 @@ fn is_told(rows: &[Value], id: &str, words: &[&str]) -> anyhow::Result<()> {
         ensure!(said.contains(word), "no {word:?} in {row:#} of {rows:#?}");
     }
     Ok(())
-}
-
-fn is_named(site: &Site, fault: &Fault) -> anyhow::Result<()> {
-    let station = fault.start(site)?;
-    for (lang, words) in [("ja", fault.japanese), ("en", fault.english)] {
-        let program = site
-            .ca
-            .program(["--lang", lang, "diagnose", &station.url])?;
-        let rows = findings(program.args(&station.options))?;
-        is_told(&rows, fault.finding, words)?;
-    }
-    Ok(())
-}
-
-/// Makes one fault after the other in one clinic, and tells all that are not named.
-fn every_fault(which: impl Fn(&Fault) -> bool) -> anyhow::Result<()> {
-    let site = Site::new()?;
-    let mut failures = Vec::new();
-    for fault in FAULTS.iter().filter(|fault| which(fault)) {
-        if let Err(error) = is_named(&site, fault) {
-            failures.push(format!("{}: {error:#}", fault.name));
-        }
-    }
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    Ok(())
-}
-
-fn is_of_client(fault: &Fault) -> bool {
-    fault.symptom.starts_with("E-") || fault.name.ends_with("-strict")
-}
-
-#[test]
-fn faults_of_servers_and_networks_are_named() -> anyhow::Result<()> {
-    every_fault(|fault| !is_of_client(fault))
-}
-
-#[test]
-fn faults_of_clients_are_named() -> anyhow::Result<()> {
-    every_fault(is_of_client)
 }
 
 /// What is said with these words, in English, and under this id in Japanese too.
@@ -186,6 +147,19 @@ fn files_of_a_client_are_judged_without_a_server() -> anyhow::Result<()> {
             ["p12ファイルとして読み取れません", "cannot be read as a p12"],
         ),
         (
+            vec!["--cert", &pem, "--key", &pem],
+            "certificate-unreadable",
+            ["証明書がありません。", "there is no certificate in"],
+        ),
+        (
+            vec!["--cert", &crt, "--key", &crt],
+            "key-unreadable",
+            [
+                "使用できる秘密鍵がありません。",
+                "there is no private key in",
+            ],
+        ),
+        (
             vec!["--p12", "/nowhere/x.p12", "--passphrase-file", &right],
             "file-unreadable",
             ["/nowhere/x.p12", "/nowhere/x.p12"],
@@ -286,18 +260,76 @@ fn the_authority_is_looked_at_where_no_address_is_named() -> anyhow::Result<()> 
     )
 }
 
+/// The authority is good for twenty years, its list for a year; a clock is set forward.
+#[test]
+fn an_authority_and_a_list_that_end_are_told() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let ca = &site.ca;
+    let told = |shift: &str, id: &str, facts: [&str; 2]| -> anyhow::Result<()> {
+        for (lang, fact) in [("ja", facts[0]), ("en", facts[1])] {
+            let program = ca.program(["--lang", lang, "diagnose"])?;
+            is_told(&findings(program.at(shift))?, id, &[fact])?;
+        }
+        Ok(())
+    };
+    told("+0d", "crl-good", ["まで有効です", "is good until"])?;
+    told(
+        "+400d",
+        "crl-overdue",
+        ["orca-catool issue_crl", "ran out on"],
+    )?;
+    told(
+        "+7250d",
+        "ca-ends-soon",
+        ["計画してください", "plan a new CA"],
+    )?;
+    told(
+        "+7400d",
+        "ca-not-valid",
+        ["新しい認証局を作成", "make a new CA"],
+    )?;
+
+    // As a register that was made elsewhere and has seen no list yet.
+    let script = "import sqlite3, sys\n\
+                  db = sqlite3.connect(sys.argv[1])\n\
+                  db.execute('DELETE FROM crl')\n\
+                  db.commit()";
+    let register = ca.folder().join("register.sqlite3");
+    let python = Program::new("python3").args(["-c", script]).arg(register);
+    python.run()?.success()?;
+    let facts = [
+        "まだ発行されていません",
+        "no revocation list has been made yet",
+    ];
+    told("+0d", "crl-missing", facts)
+}
+
 #[test]
 fn the_server_looks_at_itself() -> anyhow::Result<()> {
     let site = Site::new()?;
     let port = Vacancy::new()?.address;
+    let status = (Ipv4Addr::new(127, 0, 0, 2), Vacancy::new()?.address.port());
     let conf = site.conf()?.set("GATEWAY_LISTEN", port);
+    let conf = conf.set("GATEWAY_STATUS", SocketAddr::from(status));
     let told = |lang: &str| findings(conf.program(&["--lang", lang, "diagnose"])?);
-    is_told(&told("ja")?, "gateway-not-running", &["systemctl start"])?;
+    let rows = told("ja")?;
+    is_told(&rows, "gateway-not-running", &["systemctl start"])?;
+    for id in ["conf-read", "mode-https", "place-writable", "port-free"] {
+        is_told(&rows, id, &[])?;
+    }
+    let operators = site.path("operators");
+    fs::write(&operators, "ormaster\t/C=JP/O=orca/CN=user1\n")?;
+    let conf = conf.set("GATEWAY_OPERATORS", operators.display());
+    let told = |lang: &str| findings(conf.program(&["--lang", lang, "diagnose"])?);
+    is_told(&told("ja")?, "rules-readable", &["オペレータ1名"])?;
 
     let gateway = conf.start()?;
     let rows = findings(conf.program(&["diagnose", "--lang", "en"])?)?;
     for id in [
+        "own-certificate-served",
+        "port-held-by-gateway",
         "refuses-without-certificate",
+        "server-certificate-loaded",
         "server-reached",
         "upstream-reached",
     ] {
@@ -341,5 +373,68 @@ fn the_server_looks_at_itself() -> anyhow::Result<()> {
         "{rows:#?}"
     );
     drop(gateway);
+    Ok(())
+}
+
+#[test]
+fn a_server_without_tls_looks_at_itself() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let keys = ["SERVER_CRT", "SERVER_PEM", "CA_CRT"];
+    let conf = keys
+        .iter()
+        .fold(site.conf()?, |conf, key| conf.set(key, ""));
+    let status = (Ipv4Addr::new(127, 0, 0, 2), Vacancy::new()?.address.port());
+    let conf = conf
+        .set("GATEWAY_LISTEN", Vacancy::new()?.address)
+        .set("GATEWAY_STATUS", SocketAddr::from(status));
+    let gateway = conf.start()?;
+    for (lang, fact) in [("ja", "httpで応答しています"), ("en", "answers in http")] {
+        let rows = findings(conf.program(&["--lang", lang, "diagnose"])?)?;
+        is_told(&rows, "http-answers", &[fact])?;
+        is_told(&rows, "mode-http", &["SERVER_CRT"])?;
+        let failed = |row: &&Value| row["verdict"] == "failure";
+        assert_eq!(rows.iter().find(failed), None, "{rows:#?}");
+    }
+    drop(gateway);
+    Ok(())
+}
+
+#[test]
+fn a_revocation_before_the_day_that_is_asked_about_is_told() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let line = "issue_client_cert -c gone";
+    let kit = site.ca.issue_at("-20d", line)?;
+    let revocation = site.ca.program(["revoke_cert", "-c", "gone"])?;
+    revocation.at("-10d").run()?.success()?;
+    let day = Program::new("date").args(["-d", "-5 days", "+%F"]).run()?;
+    let day = day.success()?;
+    let (crt, pem) = (kit.crt(), kit.pem());
+    let (crt, pem) = (crt.display().to_string(), pem.display().to_string());
+    let words = ["--cert", &crt, "--key", &pem, "--at", day.trim()];
+    let facts = ["破棄(失効)されています", "was revoked on"];
+    said(&site.ca, &words, "was-revoked", facts)
+}
+
+/// An address of this machine that others may use, where it has one.
+fn own_address() -> anyhow::Result<Option<String>> {
+    let listed = Program::new("hostname").arg("-I").run()?.success()?;
+    Ok(listed.split_whitespace().next().map(str::to_owned))
+}
+
+#[test]
+fn the_address_of_this_machine_is_known_again() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let Some(address) = own_address()? else {
+        return Ok(());
+    };
+    let kit = site.ca.issue(&format!("issue_server_cert -i {address}"))?;
+    let conf = site
+        .conf()?
+        .set("SERVER_CRT", kit.crt().display())
+        .set("SERVER_PEM", kit.pem().display());
+    for (lang, fact) in [("ja", "この機械のものです"), ("en", "are this machine's")] {
+        let rows = findings(conf.program(&["--lang", lang, "diagnose"])?)?;
+        is_told(&rows, "addresses-certified", &[fact, &address])?;
+    }
     Ok(())
 }

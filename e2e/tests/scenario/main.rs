@@ -11,6 +11,7 @@ mod diagnose;
 mod disks;
 mod early_answers;
 mod expiry;
+mod fault_lab;
 mod faults;
 mod first_start;
 mod from_csv;

@@ -14,15 +14,28 @@ use super::{Format, UsageError, format, one, path};
 #[derive(Debug)]
 pub(crate) struct DiagnoseArgs {
     pub(crate) target: Option<Target>,
+    pub(crate) scheme: Scheme,
     pub(crate) source: Option<Source>,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) at: Option<Date>,
     pub(crate) format: Format,
 }
 
+/// How the address begins; `http://` is what somebody has in the browser.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
 pub(super) fn diagnose(m: &ArgMatches) -> Result<DiagnoseArgs, UsageError> {
+    let (target, scheme) = match one(m, "url").map(target).transpose()? {
+        Some((target, scheme)) => (Some(target), scheme),
+        None => (None, Scheme::Https),
+    };
     Ok(DiagnoseArgs {
-        target: one(m, "url").map(target).transpose()?,
+        target,
+        scheme,
         source: source(m),
         ca: path(m, "ca"),
         at: one(m, "at").map(date).transpose()?,
@@ -30,18 +43,23 @@ pub(super) fn diagnose(m: &ArgMatches) -> Result<DiagnoseArgs, UsageError> {
     })
 }
 
-fn target(text: &str) -> Result<Target, UsageError> {
-    let address: GatewayAddress = text.parse().map_err(|_| {
+fn target(text: &str) -> Result<(Target, Scheme), UsageError> {
+    let (address, scheme) = match text.strip_prefix("http://") {
+        Some(rest) => (format!("https://{rest}"), Scheme::Http),
+        None => (text.to_owned(), Scheme::Https),
+    };
+    let address: GatewayAddress = address.parse().map_err(|_| {
         let why = text!(
             "https://192.168.1.100:8000 のように指定してください。",
             "expected is an address such as https://192.168.1.100:8000"
         );
         UsageError::value("invalid-url", "https://HOST:PORT", text, why)
     })?;
-    Ok(Target {
+    let target = Target {
         host: address.host,
         port: address.port,
-    })
+    };
+    Ok((target, scheme))
 }
 
 fn source(m: &ArgMatches) -> Option<Source> {

@@ -15,7 +15,7 @@ use orca_messages::{Finding, Localize, text, zone};
 use orca_pki::certificate::Certificate;
 use orca_pki::crl::UnverifiedCrl;
 
-use crate::args::{DiagnoseArgs, Format};
+use crate::args::{DiagnoseArgs, Format, Scheme};
 use crate::session::{Failure, Session};
 
 mod own;
@@ -113,6 +113,9 @@ impl Visit<'_> {
                         .as_ref()
                         .and_then(|client| checks::revocation(client, Some(&contact), &beliefs)),
                 );
+                if args.scheme == Scheme::Http {
+                    findings.extend(checks::typed_http(target, &contact));
+                }
                 findings.extend(checks::outside(
                     target,
                     &contact,

@@ -159,8 +159,8 @@ pub(super) fn expired(client: &Identity, by: &Whose, beliefs: &Beliefs, now: Tim
     Finding::failure(
         "expired",
         text!(
-            "クライアント証明書({ja})は{day_ja}まで有効ですが、サーバは期限切れと判定しました{mark}。サーバの時計が進んでいるか、認証局の期限が切れています。",
-            "the client certificate ({en}) is good until {day_en}, but the server says that it has expired{mark}: its clock is fast, or the CA has ended"
+            "クライアント証明書({ja})は{day_ja}まで有効ですが、サーバは期限切れと判定しました{mark}。サーバの時計が違っているか、認証局の期限が切れています。",
+            "the client certificate ({en}) is good until {day_en}, but the server says that it has expired{mark}: its clock is wrong, or the CA has ended"
         ),
         text!(
             "サーバの時刻を timedatectl で確認してください。",
@@ -282,6 +282,21 @@ pub(super) fn wrong_usage(client: &Identity, by: &Whose) -> Finding {
         text!(
             "orca-catool issue_client_cert で発行した証明書を使用してください。",
             "use one made by orca-catool issue_client_cert"
+        ),
+    )
+}
+
+pub(super) fn outside_hours(client: &Identity, by: &Whose) -> Finding {
+    let ((ja, en), mark) = (which(&client.certificate), by.mark());
+    Finding::failure(
+        "outside-hours",
+        text!(
+            "クライアント証明書({ja})は、今の時間には使用できません{mark}。サーバの GATEWAY_WINDOWS の設定によるもので、証明書に問題はありません。",
+            "the client certificate ({en}) may not be used at this hour{mark}: GATEWAY_WINDOWS of the server says so, and the certificate is in order"
+        ),
+        text!(
+            "時間外の作業が必要な場合は、医院の管理者に連絡してください。時間内のはずの場合は、サーバの時刻を timedatectl で、時間を GATEWAY_WINDOWS のファイルで確認してください。",
+            "if work is needed now, call the clinic's administrator; if the hour should be right, check the clock of the server with timedatectl and the file of GATEWAY_WINDOWS"
         ),
     )
 }

@@ -3,6 +3,7 @@
 use orca_messages::{Finding, text};
 use orca_pki::name::HostName;
 
+use super::server;
 use crate::facts::{Contact, Seen};
 use crate::target::Target;
 
@@ -15,6 +16,24 @@ pub(super) fn reached(target: &Target, seen: &Seen) -> Finding {
             "{target} answers with {version}"
         ),
     )
+}
+
+/// What `http://` gives where TLS is spoken; where it is not, that is told as it is.
+pub fn typed_http(target: &Target, contact: &Contact) -> Option<Finding> {
+    let authority = target.authority();
+    matches!(contact, Contact::Tls(_)).then(|| {
+        Finding::failure(
+            "http-address",
+            text!(
+                "アドレスが http://{authority} になっています。このサーバは暗号化通信(https)のみ受け付けます(画面の番号 E-108)。",
+                "the address is http://{authority}, but this server takes encrypted connections (https) only; its page has the number E-108"
+            ),
+            text!(
+                "{target} を開き、ブラウザのお気に入りや連携するプログラムの設定も「https」に変更してください。",
+                "open {target}, and change bookmarks and the settings of programs to https too"
+            ),
+        )
+    })
 }
 
 /// Why there was no TLS.
@@ -41,6 +60,17 @@ pub(super) fn trouble(target: &Target, contact: &Contact) -> Finding {
             text!(
                 "サーバ機の電源とアドレスを確認し、この端末で ping を実行してください。pingに応答がある場合は、ファイアウォールでポートを許可してください。",
                 "check power and address of the server and ping it from here; if that works, let the port through its firewall"
+            ),
+        ),
+        Contact::HostUnreachable => Finding::failure(
+            "host-unreachable",
+            text!(
+                "{target} のサーバ機が見つかりません(途中の機器またはファイアウォールが「到達不能」と応答しました)。サーバ機の電源が切れているか、アドレスが違うか、ファイアウォールで拒否されています。",
+                "the machine of {target} cannot be found: a device on the way, or a firewall, says that it is unreachable; it is off, has another address, or rejects us"
+            ),
+            text!(
+                "サーバ機の電源、LANケーブル、IPアドレスを確認してください。サーバ機が動作している場合は、サーバのファイアウォール(firewall-cmd --list-all、nft list ruleset)でポートを許可してください。",
+                "check power, cable and address of the server; if it runs, let the port through its firewall (firewall-cmd --list-all, nft list ruleset)"
             ),
         ),
         Contact::Unreachable(reason) => Finding::failure(
@@ -78,6 +108,7 @@ pub(super) fn trouble(target: &Target, contact: &Contact) -> Finding {
                 "on the server, run systemctl restart orca-gateway; ss -ltnp tells whether it is another program that listens"
             ),
         ),
+        Contact::OddCertificate(_) => server::unreadable(),
         Contact::BrokenTls(reason) => Finding::failure(
             "tls-failed",
             text!(

@@ -1,7 +1,7 @@
 //! What the server answered, and by which clock.
 
 use jiff::Timestamp;
-use orca_messages::{Finding, text};
+use orca_messages::{Finding, Text, text};
 use rustls::AlertDescription as Alert;
 
 use super::client::{self, Whose};
@@ -106,6 +106,7 @@ fn alerted(
         Alert::CertificateRevoked => ("E-104", "revoked"),
         Alert::UnknownCA => ("E-105", "unknown-ca"),
         Alert::UnsupportedCertificate => ("E-106", "wrong-usage"),
+        Alert::AccessDenied if client.is_some() => ("E-113", "outside-hours"),
         Alert::CertificateUnknown => ("E-107", "crl-unusable"),
         Alert::DecryptError => ("-", "bad-signature"),
         other => return other_alert(other),
@@ -157,6 +158,7 @@ impl Said<'_> {
             ("wrong-usage", Some(client)) => client::wrong_usage(client, &by),
             ("bad-signature", Some(client)) => client::wrong_pair(client),
             ("crl-unusable", _) => crl_unusable(number),
+            ("outside-hours", Some(client)) => client::outside_hours(client, &by),
             ("upstream-down" | "upstream-busy", _) => application_down(number),
             (cause, _) => other_cause(number, cause),
         }
@@ -239,27 +241,10 @@ fn served(
     client: Option<&Identity>,
     beliefs: &Beliefs,
 ) -> Vec<Finding> {
-    let status = reply.status;
-    let mut findings = vec![match status {
-        500.. => Finding::warning(
-            "application-error",
-            text!(
-                "日レセがエラーを返しました(HTTP {status})。接続と証明書に問題はありません。",
-                "the application answers with an error (HTTP {status}); connection and certificates are in order"
-            ),
-            text!(
-                "日レセのログを確認してください。",
-                "read the log of the application"
-            ),
-        ),
-        _ => Finding::ok(
-            "application-answers",
-            text!(
-                "日レセが応答しました(HTTP {status})。",
-                "the application answers (HTTP {status})"
-            ),
-        ),
-    }];
+    let mut findings = Vec::from([match reply.status {
+        500.. => application_error(reply.status),
+        status => application_answers(status),
+    }]);
     findings.extend(match (seen.asked, client) {
         (Asked::No, _) => Some(no_certificate_asked()),
         (Asked::Yes, None) => Some(served_without()),
@@ -269,6 +254,30 @@ fn served(
         },
     });
     findings
+}
+
+fn application_error(status: u16) -> Finding {
+    Finding::warning(
+        "application-error",
+        text!(
+            "日レセがエラーを返しました(HTTP {status})。接続と証明書に問題はありません。",
+            "the application answers with an error (HTTP {status}); connection and certificates are in order"
+        ),
+        text!(
+            "日レセのログを確認してください。",
+            "read the log of the application"
+        ),
+    )
+}
+
+fn application_answers(status: u16) -> Finding {
+    Finding::ok(
+        "application-answers",
+        text!(
+            "日レセが応答しました(HTTP {status})。",
+            "the application answers (HTTP {status})"
+        ),
+    )
 }
 
 fn no_certificate_asked() -> Finding {
@@ -307,7 +316,19 @@ fn revoked_but_served(
 ) -> Finding {
     let (ja, en) = super::which(&client.certificate);
     let (day_ja, day_en) = super::day(at, &beliefs.zone);
-    let remedy = match lists {
+    Finding::failure(
+        "revoked-but-served",
+        text!(
+            "証明書({ja})は{day_ja}に破棄されていますが、サーバは受け付けました。",
+            "the certificate ({en}) was revoked on {day_en}, but the server takes it"
+        ),
+        towards_the_server(lists),
+    )
+}
+
+/// How the server learns of a revocation.
+fn towards_the_server(lists: &Lists) -> Text {
+    match lists {
         Lists::Found(_) => text!(
             "orca-catool publish_crl を実行し、届かない場合は表示された原因を取り除いてください。",
             "run orca-catool publish_crl and remove the cause that it tells"
@@ -316,15 +337,7 @@ fn revoked_but_served(
             "サーバに破棄リストがありません。ca.crlを配置するか、:crl_publish: にこのサーバを加えて orca-catool publish_crl を実行してください。",
             "the server has no revocation list: put ca.crl there, or add it to :crl_publish: and run orca-catool publish_crl"
         ),
-    };
-    Finding::failure(
-        "revoked-but-served",
-        text!(
-            "証明書({ja})は{day_ja}に破棄されていますが、サーバは受け付けました。",
-            "the certificate ({en}) was revoked on {day_en}, but the server takes it"
-        ),
-        remedy,
-    )
+    }
 }
 
 fn closed() -> Finding {
@@ -345,12 +358,12 @@ fn silent() -> Finding {
     Finding::failure(
         "silent",
         text!(
-            "サーバはTLSの接続後、何も応答しません。拒否ではなく、処理が止まっています。",
-            "after TLS was set up the server says nothing: that is no refusal, it hangs"
+            "サーバはTLSの接続後、何も応答しません。拒否ではなく、処理が止まっています(ブラウザに約30秒後に E-111 が表示される場合は、日レセが混み合っています)。",
+            "after TLS was set up the server says nothing: that is no refusal, it hangs (where a browser shows E-111 after half a minute, the application is busy)"
         ),
         text!(
-            "日レセとサーバの負荷を確認し、サーバで orca-gateway diagnose を実行してください。",
-            "look at the load of application and server, and run orca-gateway diagnose there"
+            "サーバで systemctl status jma-receipt-weborca と orca-gateway diagnose を実行し、日レセとサーバの負荷を確認してください。",
+            "on the server, run systemctl status jma-receipt-weborca and orca-gateway diagnose, and look at the load of application and server"
         ),
     )
 }

@@ -220,16 +220,16 @@ fn wrong_usage(server: &Certificate) -> Finding {
     )
 }
 
-fn unreadable() -> Finding {
+pub(super) fn unreadable() -> Finding {
     Finding::failure(
         "server-certificate-unreadable",
         text!(
-            "サーバ証明書を読み取れません。",
-            "the server certificate cannot be read"
+            "サーバ証明書を読み取れません。壊れているか、別の機器やプログラムの証明書です。",
+            "the server certificate cannot be read: it is damaged, or that of another device or program"
         ),
         text!(
-            "orca-catool issue_server_cert で発行し直し、server_kit で設置してください。",
-            "issue one with orca-catool issue_server_cert and install it with server_kit"
+            "アドレスとポート番号を確認してください。正しい場合は、orca-catool issue_server_cert で発行し直し、server_kit で設置してください。",
+            "check address and port; if they are right, issue one with orca-catool issue_server_cert and install it with server_kit"
         ),
     )
 }

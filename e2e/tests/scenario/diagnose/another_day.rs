@@ -201,7 +201,7 @@ fn a_day_that_is_over_is_judged_as_it_was() -> anyhow::Result<()> {
         "{refused}"
     );
     for line in [
-        "diagnose http://127.0.0.1:1",
+        "diagnose ftp://127.0.0.1:1",
         "diagnose --p12 x",
         "diagnose --cert x",
         "diagnose --at someday",
