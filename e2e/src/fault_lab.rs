@@ -23,6 +23,7 @@ use crate::tls::Identity;
 use crate::tls::TlsStream;
 
 mod client;
+mod conf;
 mod gateway;
 mod network;
 mod server;
@@ -105,6 +106,7 @@ pub fn faults() -> impl Iterator<Item = &'static Fault> {
         server::FAULTS,
         client::FAULTS,
         gateway::FAULTS,
+        conf::FAULTS,
     ]
     .into_iter()
     .flatten()

@@ -65,7 +65,7 @@ pub fn markdown(root: &Path) -> anyhow::Result<String> {
         let first = |sentences: &[Sentence]| {
             let words =
                 |sentence: &&Sentence| fault.japanese.iter().any(|word| sentence.ja.contains(word));
-            let fitting = sentences.iter().find(words).or(sentences.first());
+            let fitting = sentences.iter().find(words).or_else(|| sentences.first());
             fitting.map(plain).unwrap_or_default()
         };
         text.push_str(&format!(

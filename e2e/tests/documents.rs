@@ -34,7 +34,7 @@ fn tests_that_documents_name_exist() -> anyhow::Result<()> {
 }
 
 /// What `orca-catool diagnose` and `orca-gateway diagnose` find by themselves.
-const DIAGNOSES: [&str; 8] = [
+const DIAGNOSES: [&str; 12] = [
     "orca-diagnosis/src",
     "orca-catool/src/command/diagnose.rs",
     "orca-catool/src/command/diagnose",
@@ -42,7 +42,11 @@ const DIAGNOSES: [&str; 8] = [
     "orca-gateway/src/diagnose",
     "orca-gateway/src/check.rs",
     "orca-gateway/src/check",
+    "orca-gateway/src/config_error.rs",
+    "orca-gateway/src/config/remarks.rs",
     "orca-gateway/src/credentials.rs",
+    "orca-gateway/src/crl_store.rs",
+    "orca-gateway/src/upstream/trouble.rs",
 ];
 
 /// Runs of both programs whose findings are compared.

@@ -513,7 +513,12 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
-fn with(site: &Site, name: &str, key: &str, value: impl Display) -> anyhow::Result<Station> {
+pub(super) fn with(
+    site: &Site,
+    name: &str,
+    key: &str,
+    value: impl Display,
+) -> anyhow::Result<Station> {
     let conf = site.conf_of(name)?.set(key, value);
     Ok(Station::on_server(conf, Server::Nothing))
 }

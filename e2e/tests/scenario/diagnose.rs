@@ -11,6 +11,7 @@ use anyhow::ensure;
 use orca_e2e::catool::Catool;
 use orca_e2e::kit::Kit;
 use orca_e2e::program::Program;
+use orca_e2e::program::ours;
 use orca_e2e::site::Site;
 use orca_e2e::stand_in::Vacancy;
 use serde_json::Value;
@@ -413,6 +414,21 @@ fn a_revocation_before_the_day_that_is_asked_about_is_told() -> anyhow::Result<(
     let words = ["--cert", &crt, "--key", &pem, "--at", day.trim()];
     let facts = ["破棄(失効)されています", "was revoked on"];
     said(&site.ca, &words, "was-revoked", facts)
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_told() -> anyhow::Result<()> {
+    for (lang, fact) in [("ja", "を読めません"), ("en", "cannot read")] {
+        let program = Program::new(ours("orca-gateway")?);
+        let words = ["--conf", "/nowhere/jma-receipt.conf", "--lang", lang];
+        let rows = findings(program.args(words).arg("diagnose"))?;
+        is_told(
+            &rows,
+            "conf-unreadable",
+            &["/nowhere/jma-receipt.conf", fact],
+        )?;
+    }
+    Ok(())
 }
 
 /// An address of this machine that others may use, where it has one.
