@@ -1,4 +1,5 @@
-//! The load generator: a closed loop of clients, each with one thing under way at a time.
+//! The load generator: a closed loop of clients, each with one thing under way at a time, or arrivals
+//! that wait for nobody.
 
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -11,8 +12,12 @@ use std::time::Duration;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::task::spawn_local;
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval;
 use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::client::Protocol;
@@ -28,6 +33,11 @@ const AFTER_FAILURE: Duration = Duration::from_millis(5);
 /// Any single operation that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// How long somebody waits who came by himself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// Those who arrive within this come together.
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// What is asked of the application; octets of the body.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Work {
@@ -42,6 +52,9 @@ pub(crate) enum Pattern {
     Handshakes { clients: usize },
     /// Requests on open connections, `streams` at a time on each.
     Requests { connections: usize, streams: usize },
+    /// Like `Handshakes`, by clients who come whether others have been served or not and leave when
+    /// they have waited [`PATIENCE`].
+    Arrivals { a_second: u32 },
 }
 
 /// What one window of time gave.
@@ -90,8 +103,19 @@ pub(crate) async fn measure(
     shape: Shape,
     window: Duration,
 ) -> anyhow::Result<Sample> {
+    measure_after(WARM_UP, target, client, shape, window).await
+}
+
+/// [`measure`] with a warm-up of its own.
+pub(crate) async fn measure_after(
+    warm_up: Duration,
+    target: Target,
+    client: &Client,
+    shape: Shape,
+    window: Duration,
+) -> anyhow::Result<Sample> {
     let load = Load::start(target, client, shape);
-    sleep(WARM_UP).await;
+    sleep(warm_up).await;
     load.count()?;
     sleep(window).await;
     load.stop().await
@@ -201,6 +225,9 @@ impl Crowd {
             (_, Pattern::Handshakes { clients }) => (0..clients)
                 .map(|_| spawn_local(self.clone().handshakes()))
                 .collect(),
+            (_, Pattern::Arrivals { a_second }) => {
+                vec![spawn_local(self.clone().arrivals(a_second))]
+            }
             (Protocol::Http1, Pattern::Requests { connections, .. }) => (0..connections)
                 .map(|_| spawn_local(self.clone().requests()))
                 .collect(),
@@ -235,6 +262,36 @@ impl Crowd {
             let result = limited(self.handshake(&exchange, &mut buffer)).await;
             self.settle(begin, result).await;
         }
+    }
+
+    async fn arrivals(self, a_second: u32) {
+        let begin = Instant::now();
+        let mut arrived = 0;
+        let mut here = JoinSet::new();
+        let mut moments = interval(MOMENT);
+        moments.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while !self.is_over() {
+            moments.tick().await;
+            while here.try_join_next().is_some() {}
+            let due = begin.elapsed().as_secs_f64() * f64::from(a_second);
+            while f64::from(arrived) < due {
+                here.spawn_local(self.clone().visit());
+                arrived += 1;
+            }
+        }
+        // Whoever is still here is nobody's loss: the window is over.
+    }
+
+    async fn visit(self) {
+        let exchange = Exchange::new(self.work, Connection::Close);
+        let begin = Instant::now();
+        let mut buffer = Vec::new();
+        let visit = timeout(PATIENCE, self.handshake(&exchange, &mut buffer));
+        let result = match visit.await {
+            Ok(result) => result,
+            Err(_) => Err(anyhow::anyhow!("left after {} s", PATIENCE.as_secs())),
+        };
+        self.tally.borrow_mut().settle(begin, &result);
     }
 
     async fn handshake(&self, exchange: &Exchange, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
@@ -302,7 +359,7 @@ impl Crowd {
 pub(crate) async fn limited<T>(
     operation: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    match tokio::time::timeout(LIMIT, operation).await {
+    match timeout(LIMIT, operation).await {
         Ok(result) => result,
         Err(_) => anyhow::bail!("not done after {} s", LIMIT.as_secs()),
     }

@@ -10,6 +10,7 @@ mod long_list;
 mod machine;
 mod once;
 mod origin;
+mod overload;
 mod plan;
 mod progress;
 mod reaction;
@@ -85,8 +86,10 @@ struct MeasureArguments {
 enum Part {
     /// Handshakes and requests on all servers
     Servers,
-    /// Two workers, and far too many clients
+    /// Two workers
     Scaling,
+    /// More clients than can be served
+    Overload,
     /// Memory of idle connections
     Held,
     /// How soon a revoked client is out
@@ -171,6 +174,9 @@ async fn measure(arguments: MeasureArguments) -> anyhow::Result<()> {
     }
     if wanted(Part::Scaling) {
         report.add(scaling::run(with, &clinic, &mut progress).await?);
+    }
+    if wanted(Part::Overload) {
+        report.add(overload::run(with, &clinic, &mut progress).await?);
     }
     if wanted(Part::Held) {
         report.add(held::run(with, &clinic, &mut progress).await?);

@@ -30,6 +30,8 @@ pub(crate) struct Effort {
     pub(crate) registers: &'static [usize],
     /// Runs of one program call.
     pub(crate) calls: usize,
+    /// Every server is overloaded so many times.
+    pub(crate) overloads: usize,
 }
 
 impl Effort {
@@ -42,6 +44,7 @@ impl Effort {
         crl_entries: &[0, 1_000_000],
         registers: &[1_000, 100_000],
         calls: 5,
+        overloads: 1,
     };
     /// Most of an hour.
     pub(crate) const FULL: Self = Self {
@@ -52,6 +55,7 @@ impl Effort {
         crl_entries: &[0, 1_000, 100_000, 1_000_000],
         registers: &[1_000, 100_000, 1_000_000],
         calls: 15,
+        overloads: 5,
     };
 }
 

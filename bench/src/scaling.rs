@@ -1,4 +1,4 @@
-//! Two workers instead of one, and far more clients than can be served at once.
+//! Two workers instead of one.
 
 use serde_json::Value;
 use serde_json::json;
@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::client::Client;
 use crate::clinic::Clinic;
 use crate::load;
-use crate::load::Pattern;
 use crate::load::Sample;
 use crate::load::Shape;
 use crate::origin::Origin;
@@ -27,26 +26,20 @@ use crate::usage;
 
 /// A second worker may make an operation dearer by this factor.
 const SECOND_WORKER: f64 = 1.1;
-/// What must be left of the goodput when far too many come.
-const GOODPUT: f64 = 0.9;
-/// So many times the usual clients.
-const CROWD: usize = 16;
-
 /// What is tried: full handshakes and requests on open connections.
 const CASES: [&str; 2] = ["hs13-ec", "h1-1k"];
 
-/// Measures both.
+/// Measures them.
 pub(crate) async fn run(
     with: &Circumstances<'_>,
     clinic: &Clinic,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<Section> {
     let mut table = Table::new(
-        "Two workers, and a crowd",
+        "Two workers",
         &[
             "",
-            "",
-            "ratio (min–max)",
+            "processor time, two workers to one (min–max)",
             "failures",
             "peak MiB",
             "target",
@@ -57,25 +50,12 @@ pub(crate) async fn run(
     let origin = Origin::start()?;
     for case in cases().iter().filter(|case| CASES.contains(&case.id)) {
         let row = second_worker(with, clinic, &origin, case).await?;
-        let verdict = Verdict::of(row.ratio.median <= SECOND_WORKER);
         progress.line(&format!(
             "{:<16} two workers {:.2}",
             case.id, row.ratio.median
         ))?;
-        let target = format!("≤ {SECOND_WORKER:.2}");
-        row.write(
-            &mut table,
-            "processor time, two workers to one",
-            &target,
-            verdict,
-        );
-        raw.push(row.raw("second worker"));
-        let row = crowd(with, clinic, &origin, case).await?;
-        let verdict = Verdict::of(row.ratio.median >= GOODPUT && row.failures == 0);
-        progress.line(&format!("{:<16} crowd {:.2}", case.id, row.ratio.median))?;
-        let what = format!("answers a second, {CROWD} times the clients to the usual");
-        row.write(&mut table, &what, &format!("≥ {GOODPUT:.2}"), verdict);
-        raw.push(row.raw("crowd"));
+        row.write(&mut table);
+        raw.push(row.raw());
     }
     Ok(Section {
         name: "scaling",
@@ -92,22 +72,20 @@ struct Row {
 }
 
 impl Row {
-    fn write(&self, table: &mut Table, what: &str, target: &str, verdict: Verdict) {
+    fn write(&self, table: &mut Table) {
         let ratio = self.ratio;
         table.row([
             self.case.title.to_owned(),
-            what.to_owned(),
             format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max),
             self.failures.to_string(),
             format!("{:.1}", self.peak_mib),
-            target.to_owned(),
-            verdict.to_string(),
+            format!("≤ {SECOND_WORKER:.2}"),
+            Verdict::of(ratio.median <= SECOND_WORKER).to_string(),
         ]);
     }
 
-    fn raw(&self, what: &str) -> Value {
+    fn raw(&self) -> Value {
         json!({
-            "what": what,
             "case": self.case.id,
             "ratio": self.ratio,
             "failures": self.failures,
@@ -139,41 +117,6 @@ async fn second_worker(
         pairs.add(two.cost() / one.cost(), [&one, &two]);
     }
     pairs.row(case, &gateways[1])
-}
-
-async fn crowd(
-    with: &Circumstances<'_>,
-    clinic: &Clinic,
-    origin: &Origin,
-    case: &Case,
-) -> anyhow::Result<Row> {
-    let name = format!("crowd-{}", case.id);
-    let setup = Setup::new(with, &name, clinic, origin.address)?;
-    let gateway = servers::start(Server::Orca, &setup)?;
-    let usual = (case.offer.protocol, case.pattern, case.work);
-    let mut pairs = Pairs::default();
-    for _ in 0..with.effort.rounds {
-        let few = measure(with, clinic, case, &gateway, usual).await?;
-        let many = measure(with, clinic, case, &gateway, crowded(usual)).await?;
-        pairs.add(many.rate() / few.rate(), [&few, &many]);
-    }
-    pairs.row(case, &gateway)
-}
-
-fn crowded((protocol, pattern, work): Shape) -> Shape {
-    let pattern = match pattern {
-        Pattern::Handshakes { clients } => Pattern::Handshakes {
-            clients: clients * CROWD,
-        },
-        Pattern::Requests {
-            connections,
-            streams,
-        } => Pattern::Requests {
-            connections: connections * CROWD,
-            streams,
-        },
-    };
-    (protocol, pattern, work)
 }
 
 async fn measure(
