@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ use crate::cork::Cork;
 use crate::denial::deny;
 use crate::examination::Examination;
 use crate::forward::Forwarder;
+use crate::http1::{Http1, Limits};
 use crate::live::Live;
 use crate::negotiated::Negotiated;
 use crate::office::Office;
@@ -53,6 +54,8 @@ const STRANGER_STREAMS: u32 = 8;
 const STREAMS: u32 = 128;
 /// A client that has just connected is about to ask; a draining gateway waits this long for it.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
+/// A connection on which nothing happens gives its buffers back after this.
+const QUIET: Duration = Duration::from_millis(50);
 /// The clock of the machine may be set; dates are looked at again after this at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -85,7 +88,9 @@ impl Front {
             return self.drive(Stream::Plain(tcp), Version::One, session).await;
         };
         let deadline = self.office.limits.handshake;
-        let Ok(arrived) = timeout(deadline, self.arrive(tcp, address, live)).await else {
+        // Not within this future: a connection is open much longer than its handshake takes.
+        let arriving = Box::pin(self.arrive(tcp, address, live));
+        let Ok(arrived) = timeout(deadline, arriving).await else {
             return;
         };
         match arrived {
@@ -375,7 +380,7 @@ async fn next_phase(phase: &mut watch::Receiver<Phase>) -> Event {
 
 /// hyper's half, either version.
 enum Http {
-    One(Pin<Box<http1::UpgradeableConnection<TokioIo<Lent>, Requests>>>),
+    One(Http1<Requests>),
     Two(Pin<Box<http2::Connection<TokioIo<Lent>, Requests, TokioExecutor>>>),
 }
 
@@ -386,15 +391,15 @@ impl Http {
         } else {
             (STRANGER_HEAD, STRANGER_STREAMS, STRANGER_PATIENCE)
         };
-        let io = TokioIo::new(lent);
         match version {
-            Version::One => Self::One(Box::pin(
-                http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(patience)
-                    .max_buf_size(head)
-                    .serve_connection(io, requests)
-                    .with_upgrades(),
+            Version::One => Self::One(Http1::new(
+                lent,
+                requests,
+                Limits {
+                    head,
+                    patience,
+                    quiet: QUIET,
+                },
             )),
             Version::Two => Self::Two(Box::pin(
                 http2::Builder::new(TokioExecutor::new())
@@ -403,14 +408,14 @@ impl Http {
                     .max_concurrent_streams(streams)
                     .keep_alive_interval(patience)
                     .keep_alive_timeout(STRANGER_PATIENCE)
-                    .serve_connection(io, requests),
+                    .serve_connection(TokioIo::new(lent), requests),
             )),
         }
     }
 
     fn graceful_shutdown(&mut self) {
         match self {
-            Self::One(connection) => connection.as_mut().graceful_shutdown(),
+            Self::One(connection) => connection.graceful_shutdown(),
             Self::Two(connection) => connection.as_mut().graceful_shutdown(),
         }
     }
@@ -421,7 +426,7 @@ impl Future for Http {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::One(connection) => connection.as_mut().poll(cx),
+            Self::One(connection) => Pin::new(connection).poll(cx),
             Self::Two(connection) => connection.as_mut().poll(cx),
         }
     }

@@ -36,6 +36,11 @@ impl<S> Cork<S> {
     }
 
     /// The connection itself.
+    pub(crate) fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    /// Gives the connection back.
     pub(crate) fn into_socket(self) -> S {
         self.socket
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use orca_pki::certificate::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -195,16 +194,14 @@ impl ClientCertVerifier for Examination {
         intermediates: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let Ok(certificate) = Certificate::from_der(end_entity) else {
-            return Err(self.refuse(Refusal::without_certificate(Cause::Malformed)));
-        };
         let intermediates = intermediates
             .iter()
             .map(|der| der.clone().into_owned())
             .collect();
-        let _ = self
-            .presented
-            .set(Presented::new(Arc::new(certificate), intermediates));
+        let Ok(presented) = self.snapshot.read(end_entity, intermediates) else {
+            return Err(self.refuse(Refusal::without_certificate(Cause::Malformed)));
+        };
+        let _ = self.presented.set(presented);
         Ok(ClientCertVerified::assertion())
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use orca_pki::certificate::CertificateError;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::credentials::Credentials;
@@ -34,6 +36,18 @@ impl Snapshot {
             credentials,
             rules,
         }
+    }
+
+    /// Reads a chain that a client showed: [`TrustSnapshot::read`].
+    ///
+    /// # Errors
+    /// The client's own certificate cannot be read.
+    pub(crate) fn read(
+        &self,
+        end_entity: &[u8],
+        intermediates: Vec<CertificateDer<'static>>,
+    ) -> Result<Presented, CertificateError> {
+        self.trust.read(end_entity, intermediates)
     }
 
     /// Who the client is and may be now, or why it is nobody.

@@ -34,6 +34,7 @@ mod explain;
 mod feed;
 mod forward;
 mod headers;
+mod http1;
 mod identity;
 mod last_seen;
 mod leaving;

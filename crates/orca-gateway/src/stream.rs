@@ -2,10 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -44,6 +46,16 @@ impl Stream {
         .await;
     }
 
+    /// Whether octets of the client have arrived, or its end.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0.socket(),
+        };
+        // An error is met by whoever reads.
+        tcp.poll_read_ready(cx).map(drop)
+    }
+
     /// Leaves what is written with TLS, as much of it as TLS takes, unless it is much.
     fn gather<T>(
         mut self: Pin<&mut Self>,
@@ -75,7 +87,8 @@ pub(crate) async fn drain_and_drop(tcp: TcpStream) {
 }
 
 async fn drain(mut tcp: TcpStream) -> io::Result<()> {
-    let mut scratch = [0; 4096];
+    // On the heap: a future lives as long as its connection.
+    let mut scratch = vec![0; 4096];
     while tcp.read(&mut scratch).await? > 0 {}
     Ok(())
 }
@@ -151,7 +164,47 @@ pub(crate) struct Owned {
 pub(crate) struct Lent {
     stream: Arc<Mutex<Option<Stream>>>,
     pace: Pace,
+    activity: Arc<Activity>,
+    /// What was read before and given back.
+    ahead: Bytes,
     _given_back: DropGuard,
+}
+
+/// What happened last on a connection.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// Octets were read after the last ones that were written.
+    unanswered: AtomicBool,
+    /// Octets were written and have not left yet.
+    unsent: AtomicBool,
+}
+
+impl Activity {
+    fn none() -> Self {
+        Self {
+            unanswered: AtomicBool::new(false),
+            unsent: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether all that was read has been answered and every answer has left, as far as can be seen
+    /// from below HTTP.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.unanswered.load(Ordering::Relaxed) && !self.unsent.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) {
+        self.unanswered.store(true, Ordering::Relaxed);
+    }
+
+    fn written(&self) {
+        self.unanswered.store(false, Ordering::Relaxed);
+        self.unsent.store(true, Ordering::Relaxed);
+    }
+
+    fn sent(&self) {
+        self.unsent.store(false, Ordering::Relaxed);
+    }
 }
 
 /// When what is written leaves.
@@ -170,6 +223,8 @@ pub(crate) fn lend(stream: Stream, pace: Pace) -> (Owned, Lent) {
     let lent = Lent {
         stream: Arc::clone(&stream),
         pace,
+        activity: Arc::new(Activity::none()),
+        ahead: Bytes::new(),
         _given_back: given_back.clone().drop_guard(),
     };
     (Owned { stream, given_back }, lent)
@@ -200,6 +255,24 @@ fn lock(stream: &Mutex<Option<Stream>>) -> MutexGuard<'_, Option<Stream>> {
 }
 
 impl Lent {
+    /// What happened last.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Gives back what was read: the next read begins with it.
+    pub(crate) fn read_first(&mut self, octets: Bytes) {
+        self.ahead = octets;
+    }
+
+    /// Whether there is something to read, or the connection is taken away.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match lock(&self.stream).as_ref() {
+            Some(stream) => stream.poll_readable(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     fn with<T>(
         &self,
         act: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
@@ -215,6 +288,7 @@ impl Lent {
         length: usize,
         mut act: impl FnMut(Pin<&mut Stream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.activity.written();
         match self.pace {
             Pace::AtOnce => self.with(act),
             Pace::Gathered => self.with(|stream| stream.gather(length, &mut act)),
@@ -224,11 +298,22 @@ impl Lent {
 
 impl AsyncRead for Lent {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_read(cx, buffer))
+        if self.ahead.has_remaining() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            self.activity.read();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = self.with(|stream| stream.poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            self.activity.read();
+        }
+        read
     }
 }
 
@@ -243,7 +328,13 @@ impl AsyncWrite for Lent {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.pace {
-            Pace::AtOnce => self.with(|stream| stream.poll_flush(cx)),
+            Pace::AtOnce => {
+                let flushed = self.with(|stream| stream.poll_flush(cx));
+                if flushed.is_ready() {
+                    self.activity.sent();
+                }
+                flushed
+            }
             Pace::Gathered => self.with(|_| Poll::Ready(Ok(()))),
         }
     }

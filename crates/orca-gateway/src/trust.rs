@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use orca_pki::certificate::{Certificate, Fingerprint};
+use orca_pki::certificate::{Certificate, CertificateError, Fingerprint};
 use orca_pki::crl::{Crl, ListNumber};
 use orca_pki::key::{KeyId, sha256};
 use orca_pki::serial::SerialNumber;
@@ -23,31 +23,13 @@ const MAX_VERDICTS: usize = 4096;
 pub(crate) struct Presented {
     certificate: Arc<Certificate>,
     intermediates: Vec<CertificateDer<'static>>,
+    key: VerdictKey,
 }
 
 impl Presented {
-    /// Of a chain that was read; who makes one has seen CertificateVerify succeed.
-    pub(crate) fn new(
-        certificate: Arc<Certificate>,
-        intermediates: Vec<CertificateDer<'static>>,
-    ) -> Self {
-        Self {
-            certificate,
-            intermediates,
-        }
-    }
-
     /// The client's own certificate.
     pub(crate) fn certificate(&self) -> &Arc<Certificate> {
         &self.certificate
-    }
-
-    fn key(&self) -> VerdictKey {
-        let mut above = Vec::new();
-        for der in &self.intermediates {
-            above.extend_from_slice(&sha256(der));
-        }
-        (self.certificate.fingerprint(), sha256(&above))
     }
 }
 
@@ -99,6 +81,32 @@ impl TrustSnapshot {
         &self.authorities
     }
 
+    /// Reads a chain that a client showed. Whoever makes one sees to it that CertificateVerify succeeds.
+    /// What has a verdict was read before: the same octets are the same certificate.
+    ///
+    /// # Errors
+    /// The client's own certificate cannot be read.
+    pub(crate) fn read(
+        &self,
+        end_entity: &[u8],
+        intermediates: Vec<CertificateDer<'static>>,
+    ) -> Result<Presented, CertificateError> {
+        let mut above = Vec::new();
+        for der in &intermediates {
+            above.extend_from_slice(&sha256(der));
+        }
+        let key = (Fingerprint(sha256(end_entity)), sha256(&above));
+        let certificate = match self.remembered(&key) {
+            Some(identity) => Arc::clone(identity.certificate()),
+            None => Arc::new(Certificate::from_der(end_entity)?),
+        };
+        Ok(Presented {
+            certificate,
+            intermediates,
+            key,
+        })
+    }
+
     /// Who the client is, or why it is nobody.
     ///
     /// Only the verdict "valid" is remembered, and only in this snapshot.
@@ -110,8 +118,7 @@ impl TrustSnapshot {
         presented: &Presented,
         now: Timestamp,
     ) -> Result<Arc<ClientIdentity>, Refusal> {
-        let key = presented.key();
-        if let Some(identity) = self.remembered(&key)
+        if let Some(identity) = self.remembered(&presented.key)
             && self.still_holds(&identity, now)
         {
             return Ok(identity);
@@ -126,7 +133,7 @@ impl TrustSnapshot {
         match verdict {
             Ok(verified) => {
                 let identity = Arc::new(ClientIdentity::from(verified));
-                self.remember(key, &identity);
+                self.remember(presented.key, &identity);
                 Ok(identity)
             }
             Err(rejection) => Err(Refusal::rejected(

@@ -11,15 +11,15 @@ use orca_pki::certificate::Certificate;
 use super::*;
 use crate::config::{self, LogTarget, Mode};
 use crate::identity::Cause;
-use crate::in_process::forge::{Ca, Identity};
-use crate::trust::Presented;
+use crate::in_process::forge::Ca;
 
 /// A keeper whose polls the test makes itself.
 struct Bench {
     folder: tempfile::TempDir,
     ca: Ca,
-    good: Presented,
-    bad: Presented,
+    /// Certificates as clients show them.
+    good: Vec<u8>,
+    bad: Vec<u8>,
     keeper: Keeper,
     live: Live,
 }
@@ -39,8 +39,8 @@ impl Bench {
         }
         let (keeper, live) = start(folder.path());
         Self {
-            good: presented(&ca.client(4)),
-            bad: presented(&ca.client(3)),
+            good: ca.client(4).der().to_vec(),
+            bad: ca.client(3).der().to_vec(),
             folder,
             ca,
             keeper,
@@ -76,9 +76,10 @@ impl Bench {
         self.log().matches(&format!("[{id}]")).count()
     }
 
-    fn verdict(&self, client: &Presented) -> Option<Cause> {
+    fn verdict(&self, client: &[u8]) -> Option<Cause> {
         let snapshot = Arc::clone(&self.live.borrow());
-        let verdict = snapshot.judge(client, self.keeper.clock.now());
+        let presented = snapshot.read(client, Vec::new()).unwrap();
+        let verdict = snapshot.judge(&presented, self.keeper.clock.now());
         verdict.err().map(|refusal| refusal.cause)
     }
 
@@ -118,11 +119,6 @@ fn start(folder: &Path) -> (Keeper, Live) {
 
 fn put(path: &Path, content: &[u8]) {
     File::create(path).unwrap().write_all(content).unwrap();
-}
-
-fn presented(identity: &Identity) -> Presented {
-    let certificate = Certificate::from_der(identity.der()).unwrap();
-    Presented::new(Arc::new(certificate), Vec::new())
 }
 
 /// `cp` over the file, stopped anywhere and resumed later.

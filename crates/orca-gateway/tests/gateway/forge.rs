@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::config::CrlUnusable;
 use crate::identity::ClientIdentity;
-use crate::trust::{Presented, TrustSnapshot};
+use crate::trust::TrustSnapshot;
 use orca_pki::certificate::Certificate;
 use orca_pki::verification::Authorities;
 
@@ -100,14 +100,12 @@ impl Ca {
                 .distinguished_name
                 .push(DnType::CommonName, common_name);
         });
-        let certificate = |der: &[u8]| Certificate::from_der(der).unwrap();
-        let authorities = Authorities::new([certificate(&self.der)]);
-        TrustSnapshot::new(authorities, Default::default(), CrlUnusable::Warn)
-            .judge(
-                &Presented::new(Arc::new(certificate(&client.0.cert[0])), Vec::new()),
-                "2026-11-24T03:00:00Z".parse().unwrap(),
-            )
-            .unwrap()
+        let authority = Certificate::from_der(&self.der).unwrap();
+        let authorities = Authorities::new([authority]);
+        let trust = TrustSnapshot::new(authorities, Default::default(), CrlUnusable::Warn);
+        let presented = trust.read(&client.0.cert[0], Vec::new()).unwrap();
+        let now = "2026-11-24T03:00:00Z".parse().unwrap();
+        trust.judge(&presented, now).unwrap()
     }
 
     /// The authority's own certificate as if it were a client's.
