@@ -2,9 +2,8 @@
 //! nothing here judges, and nothing is sent but one question.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -19,7 +18,11 @@ use crate::identity::{Identity, Pair};
 use crate::target::Target;
 use witness::{Shows, Witness};
 
+pub mod date;
+mod names;
 mod witness;
+
+pub use names::resolve;
 
 /// Longest wait for a name.
 const NAME: Duration = Duration::from_secs(4);
@@ -157,18 +160,16 @@ pub fn look(target: &Target, identity: Option<&Identity>, now: Timestamp) -> Con
     }
 }
 
-/// One that hangs costs a thread until it returns, not the whole program.
 fn addresses(target: &Target) -> Option<Vec<SocketAddr>> {
     let name = match &target.host {
         HostName::Ip(address) => return Some(vec![(*address, target.port).into()]),
-        HostName::Dns(name) => (name.clone(), target.port),
+        HostName::Dns(name) => name.clone(),
     };
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let found = name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        sender.send(found)
-    });
-    let found = receiver.recv_timeout(NAME).ok()?.ok()?;
+    let found = resolve(&[name]).pop().unwrap_or_default();
+    let found: Vec<SocketAddr> = found
+        .into_iter()
+        .map(|ip| (ip, target.port).into())
+        .collect();
     (!found.is_empty()).then_some(found)
 }
 
@@ -275,11 +276,7 @@ impl Visit<'_> {
             }
         };
         let elapsed = start.elapsed();
-        let date = head.field("date").and_then(|date| {
-            jiff::fmt::rfc2822::DateTimeParser::new()
-                .parse_timestamp(date)
-                .ok()
-        });
+        let date = date::of(&head);
         let ours = now.as_second() + i64::try_from(elapsed.as_secs()).unwrap_or_default();
         let mut body = head.rest.clone();
         stream.take(ANSWER).read_to_end(&mut body).ok();

@@ -1,5 +1,5 @@
-//! `orca-gateway diagnose`: what `check` finds, what a client finds at the running gateway, and
-//! whether the machine still has the addresses of its certificate.
+//! `orca-gateway diagnose`: what `check` finds, what a client finds at the running gateway, whether the
+//! machine still has the addresses of its certificate, and what its clock and its names are worth.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -12,18 +12,24 @@ use orca_diagnosis::facts::{self, Answer, Contact, Lists, Seen};
 use orca_diagnosis::target::Target;
 use orca_messages::{Finding, Verdict, text};
 use orca_pki::certificate::Certificate;
-use orca_pki::crl::UnverifiedCrl;
+use orca_pki::crl::{Crl, UnverifiedCrl};
 use orca_pki::name::HostName;
 
 use crate::check;
 use crate::clock::Clock;
-use crate::config::{self, Config, CrlSource, CrlUnusable, HttpsFiles, Mode};
+use crate::config::{self, Config, CrlSource, CrlUnusable, HttpsFiles, LogTarget, Mode};
 use crate::credentials::Credentials;
+use clock::Witness;
 
 mod addresses;
+mod application;
+mod clock;
+mod names;
 
 /// What is found where the program that answers is the configured gateway.
 const OURS: &str = "own-certificate-served";
+/// What is found where the application answers.
+const UPSTREAM: &str = "upstream-reached";
 /// What a list that runs out is told by.
 const LIST_ENDS: &str = "crl-will-end";
 
@@ -37,9 +43,14 @@ pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Findi
         return findings;
     };
     let visit = Visit {
+        conf,
         config,
         now: clock.now(),
         zone: TimeZone::system(),
+        application: match findings.iter().any(|finding| finding.id == UPSTREAM) {
+            true => application::clock(&config.upstream, clock.now()),
+            false => None,
+        },
     };
     let more = match &config.mode {
         Mode::Http => visit.http(at),
@@ -49,18 +60,22 @@ pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Findi
     if more.iter().any(|finding| finding.id == OURS) {
         findings.retain(|finding| finding.id != "port-in-use");
     }
-    for finding in more {
-        if !findings.iter().any(|known| known.id == finding.id) {
-            findings.push(finding);
-        }
-    }
+    let known: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
+    let new = more
+        .into_iter()
+        .filter(|finding| !known.contains(&finding.id));
+    let new: Vec<Finding> = new.collect();
+    findings.extend(new);
     findings
 }
 
 struct Visit<'a> {
+    conf: &'a Path,
     config: &'a Config,
     now: Timestamp,
     zone: TimeZone,
+    /// What the application takes for now.
+    application: Option<Timestamp>,
 }
 
 impl Visit<'_> {
@@ -80,6 +95,8 @@ impl Visit<'_> {
             Contact::Tls(_) => vec![another_mode(&target, ["HTTP", "HTTPS"])],
             contact => checks::outside(&target, &contact, None, &self.beliefs(&[]), self.now),
         };
+        findings.extend(self.clock(Vec::new()));
+        findings.extend(names::findings(self.config, None));
         findings.extend(at.into_iter().flat_map(|date| self.at_day(date, &[])));
         findings
     }
@@ -87,7 +104,7 @@ impl Visit<'_> {
     fn https(&self, files: &HttpsFiles, at: Option<Date>) -> Vec<Finding> {
         // Why they cannot be loaded has been told.
         let Ok(credentials) = Credentials::load(files) else {
-            return Vec::new();
+            return self.clock(Vec::new());
         };
         let authorities: Vec<Certificate> = credentials
             .authorities()
@@ -109,9 +126,11 @@ impl Visit<'_> {
             ),
         };
         findings.extend(addresses::finding(credentials.server()));
+        let server = credentials.server().clone();
+        findings.extend(names::findings(self.config, Some((files, &server))));
+        let lists = lists(&contact, &files.ca_crl, &authorities);
+        findings.extend(self.clock(papers(files, &server, &authorities, &lists)));
         if let Some(date) = at {
-            let server = credentials.server().clone();
-            let lists = lists(&contact, &files.ca_crl);
             let endings = endings(server, authorities, &lists);
             findings.extend(self.at_day(date, &endings));
         }
@@ -130,6 +149,8 @@ impl Visit<'_> {
         let mut findings = checks::outside(target, contact, None, &beliefs, self.now);
         // We come without a certificate, and should not get far.
         findings.retain(|finding| finding.id != "no-certificate");
+        // It has the very clock that we have.
+        findings.retain(|finding| !["clock-agrees", "clock-differs"].contains(&finding.id));
         let refused = match &seen.answer {
             Answer::Alert(_) => true,
             Answer::Http(reply) => reply.number.as_deref() == Some("E-101"),
@@ -150,6 +171,16 @@ impl Visit<'_> {
             false => another_certificate(target),
         });
         findings
+    }
+
+    /// `witnesses` and what every machine has.
+    fn clock(&self, mut witnesses: Vec<Witness>) -> Vec<Finding> {
+        witnesses.extend(Witness::file(self.conf));
+        witnesses.extend(Witness::program());
+        if let LogTarget::File(path) = &self.config.access_log {
+            witnesses.extend(Witness::access_log(path));
+        }
+        clock::findings(&witnesses, self.application, self.now, &self.zone)
     }
 
     fn beliefs(&self, authorities: &[Certificate]) -> Beliefs {
@@ -189,9 +220,39 @@ impl Visit<'_> {
     }
 }
 
+/// What says itself when it was made, and the times of files.
+fn papers(
+    files: &HttpsFiles,
+    server: &Certificate,
+    authorities: &[Certificate],
+    lists: &[Crl],
+) -> Vec<Witness> {
+    let mut papers = vec![Witness::paper(
+        text!(
+            "サーバ証明書の開始日時",
+            "the beginning of the server certificate"
+        ),
+        server.validity().not_before,
+    )];
+    papers.extend(authorities.iter().map(|authority| {
+        let what = text!(
+            "認証局の証明書の開始日時",
+            "the beginning of the CA's certificate"
+        );
+        Witness::paper(what, authority.validity().not_before)
+    }));
+    papers.extend(lists.iter().map(|list| {
+        let what = text!("破棄リストの発行日時", "the making of the revocation list");
+        Witness::paper(what, list.this_update())
+    }));
+    let paths = [&files.server_crt, &files.server_pem, &files.ca_crt];
+    papers.extend(paths.into_iter().filter_map(|path| Witness::file(path)));
+    papers
+}
+
 /// The lists that are in force; of a gateway that does not run, those in the file that it would read.
-fn lists(contact: &Contact, source: &CrlSource) -> Vec<Vec<u8>> {
-    match (contact, source) {
+fn lists(contact: &Contact, source: &CrlSource, authorities: &[Certificate]) -> Vec<Crl> {
+    let lists = match (contact, source) {
         (Contact::Tls(seen), _) => match &seen.lists {
             Lists::Found(lists) => lists.clone(),
             Lists::Nowhere | Lists::Unknown => Vec::new(),
@@ -201,17 +262,19 @@ fn lists(contact: &Contact, source: &CrlSource) -> Vec<Vec<u8>> {
             orca_pki::crl::split(&octets).unwrap_or_default()
         }
         (_, CrlSource::Url(_)) => Vec::new(),
-    }
+    };
+    let verified = lists.iter().filter_map(|der| {
+        let list = UnverifiedCrl::from_der(der).ok()?;
+        list.verify(authorities).ok()
+    });
+    verified.collect()
 }
 
 /// What ends here: certificates, and lists.
-fn endings(server: Certificate, authorities: Vec<Certificate>, lists: &[Vec<u8>]) -> Vec<Ending> {
+fn endings(server: Certificate, authorities: Vec<Certificate>, lists: &[Crl]) -> Vec<Ending> {
     let mut endings = vec![Ending::Server(server)];
-    endings.extend(lists.iter().filter_map(|der| {
-        let list = UnverifiedCrl::from_der(der).ok()?;
-        let list = list.verify(&authorities).ok()?;
-        Some(Ending::List(list.number().to_string(), list.next_update()))
-    }));
+    let list = |list: &Crl| Ending::List(list.number().to_string(), list.next_update());
+    endings.extend(lists.iter().map(list));
     endings.extend(authorities.into_iter().map(Ending::Authority));
     endings
 }

@@ -17,6 +17,7 @@ use orca_e2e::stand_in::Vacancy;
 use serde_json::Value;
 
 mod another_day;
+mod surroundings;
 
 /// The findings, and whether the exit code fits them.
 pub(crate) fn findings(program: Program) -> anyhow::Result<Vec<Value>> {

@@ -14,7 +14,7 @@ pub(super) fn finding(server: &Certificate) -> Option<Finding> {
 }
 
 /// Addresses of this machine that others may use.
-fn own() -> Option<Vec<IpAddr>> {
+pub(super) fn own() -> Option<Vec<IpAddr>> {
     let addresses = getifaddrs().ok()?.filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
