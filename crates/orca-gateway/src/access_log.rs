@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use orca_pki::certificate::Certificate;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::admission::{Despite, Ground};
 use crate::basic::{self, Claim};
@@ -30,7 +31,7 @@ use crate::config::LogTarget;
 use crate::identity::Cause;
 use crate::line_writer::{LineWriter, LogError, Loss};
 use crate::negotiated::Negotiated;
-use line::{json, rfc3339, shortened};
+use line::{json, json_once, rfc3339, shortened};
 use throttle::{LeftOut, Throttle};
 
 /// Characters kept of a name in a certificate, of an operator and of a path.
@@ -39,28 +40,41 @@ const MOST_OF_OPERATOR: usize = 64;
 const MOST_OF_PATH: usize = 4096;
 const MOST_OF_USER_AGENT: usize = 256;
 
-/// Who sent something, as the log shows it: made once for a connection.
-#[derive(Debug, Serialize)]
+/// Who sent something, as the log shows it: made once for a connection, and its JSON too.
+#[derive(Debug)]
 pub(crate) struct Peer {
+    address: IpAddr,
+    subject: Option<String>,
+    client: Option<Box<RawValue>>,
+    tls: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
     address: IpAddr,
     issuer: Option<String>,
     serial: Option<String>,
-    subject: Option<String>,
+    subject: Option<&'a str>,
     fingerprint: Option<String>,
-    #[serde(skip)]
-    tls: Option<Negotiated>,
 }
 
 impl Peer {
     /// An address (IPv4-mapped ones as IPv4) and the certificate that was shown, accepted or not.
     pub(crate) fn new(address: IpAddr, certificate: Option<&Certificate>) -> Self {
+        let address = address.to_canonical();
         let name = |name: String| shortened(&name, MOST_OF_NAME);
-        Self {
-            address: address.to_canonical(),
+        let subject = certificate.map(|shown| name(shown.subject().one_line()));
+        let client = json_once(&Shown {
+            address,
             issuer: certificate.map(|shown| name(shown.issuer().one_line())),
             serial: certificate.map(|shown| shown.serial().decimal()),
-            subject: certificate.map(|shown| name(shown.subject().one_line())),
+            subject: subject.as_deref(),
             fingerprint: certificate.map(|shown| shown.fingerprint().to_string()),
+        });
+        Self {
+            address,
+            subject,
+            client,
             tls: None,
         }
     }
@@ -72,12 +86,10 @@ impl Peer {
 
     /// The same over a connection with TLS.
     pub(crate) fn over(self, tls: Option<Negotiated>) -> Self {
-        Self { tls, ..self }
-    }
-
-    /// What the handshake agreed on.
-    pub(crate) fn tls(&self) -> Option<Negotiated> {
-        self.tls
+        Self {
+            tls: tls.as_ref().and_then(json_once),
+            ..self
+        }
     }
 
     /// The address.
@@ -168,7 +180,7 @@ impl Entry {
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
-    client: &'a Peer,
+    client: Option<&'a RawValue>,
     method: Option<&'a str>,
     path: Option<&'a str>,
     status: Option<u16>,
@@ -179,7 +191,7 @@ struct Line<'a> {
     user_agent: Option<&'a str>,
     bytes: Option<u64>,
     duration_ms: Option<f64>,
-    tls: Option<Negotiated>,
+    tls: Option<&'a RawValue>,
 }
 
 /// A line of the log about itself: the fields of others are there and empty.
@@ -264,7 +276,7 @@ impl AccessLog {
         let duration = entry.begun.map(|begun| begun.elapsed().as_micros());
         self.lines.line(&json(&Line {
             time: rfc3339(entry.time, &self.zone),
-            client: &entry.peer,
+            client: entry.peer.client.as_deref(),
             method: entry.request.as_ref().map(|(method, _)| method.as_str()),
             path: entry.request.as_ref().map(|(_, path)| path.as_str()),
             status: entry.status,
@@ -274,7 +286,7 @@ impl AccessLog {
             user_agent: entry.user_agent.as_deref(),
             bytes: entry.bytes,
             duration_ms: duration.map(milliseconds),
-            tls: entry.peer.tls,
+            tls: entry.peer.tls.as_deref(),
         }));
     }
 

@@ -1,6 +1,5 @@
 //! A request of a known client, to the application and back.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +18,6 @@ use crate::connector::Connector;
 use crate::headers::{self, ClientFields, Scheme};
 use crate::identity::ClientIdentity;
 use crate::log::EventLog;
-use crate::negotiated::Negotiated;
 use crate::slots::Slots;
 use crate::upgrade;
 use crate::upstream::trouble::Trouble;
@@ -38,16 +36,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client with a certificate, as it was judged.
+    /// A client with a certificate, the one of `peer`, as it was judged.
     pub(crate) fn verified(
-        address: IpAddr,
+        peer: Arc<Peer>,
         identity: &ClientIdentity,
-        tls: Option<Negotiated>,
         closing: CancellationToken,
     ) -> Self {
         Self {
-            peer: Arc::new(Peer::new(address, Some(identity.certificate())).over(tls)),
-            fields: ClientFields::new(address, Scheme::Https, Some(identity)),
+            fields: ClientFields::new(peer.address(), Scheme::Https, Some(identity)),
+            peer,
             closing,
         }
     }
@@ -224,6 +221,10 @@ fn refused(request: &request::Parts) -> Option<StatusCode> {
 
 /// Whether a path is ours in any spelling an application may take for the same.
 pub(crate) fn is_reserved(path: &str) -> bool {
+    // All of ours begin with a dot, plain or encoded.
+    if !path.contains(['.', '%']) {
+        return false;
+    }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let segments = |path: &'static str| path.split('/').filter(|segment| !segment.is_empty());
     ALL_RESERVED.into_iter().any(|reserved| {

@@ -142,7 +142,7 @@ impl Session {
         let peer = Arc::new(peer.over(tls));
         Arc::new(Self {
             peer,
-            who: Who::Shown(Box::new(Standing::new(examination, address, live))),
+            who: Who::Shown(Box::new(Standing::new(examination, live))),
             office,
             forwarder,
             closing: CancellationToken::new(),

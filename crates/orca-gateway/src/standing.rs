@@ -1,6 +1,5 @@
 //! What became of the certificate of one connection: the verdict of the present snapshot.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,7 +16,6 @@ use crate::live::{Live, Snapshot};
 /// The verdict, given again whenever trust changed or time passed.
 pub(crate) struct Standing {
     examination: Arc<Examination>,
-    address: IpAddr,
     present: Mutex<Present>,
 }
 
@@ -50,7 +48,7 @@ pub(crate) struct Judged {
 
 impl Standing {
     /// After a completed handshake; see [`crate::session::Session::shown`].
-    pub(crate) fn new(examination: Arc<Examination>, address: IpAddr, live: Live) -> Self {
+    pub(crate) fn new(examination: Arc<Examination>, live: Live) -> Self {
         let present = Present {
             live,
             snapshot: Arc::clone(examination.snapshot()),
@@ -60,7 +58,6 @@ impl Standing {
         };
         Self {
             examination,
-            address,
             present: Mutex::new(present),
         }
     }
@@ -77,9 +74,8 @@ impl Standing {
         let client = match (&present.client, &present.verdict) {
             (Some(client), _) => Arc::clone(client),
             (None, Ok(identity)) => Arc::new(Client::verified(
-                self.address,
+                Arc::clone(peer),
                 identity,
-                peer.tls(),
                 closing.clone(),
             )),
             (None, Err(_)) => Arc::new(Client::unverified(

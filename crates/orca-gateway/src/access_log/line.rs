@@ -3,27 +3,39 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+use serde_json::value::RawValue;
+
+const WITH_MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// JSON on one line. Besides what JSON demands, characters that move a terminal's cursor or turn the
 /// direction of reading are escaped.
 pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(512);
+    let mut line = Vec::with_capacity(1024);
     // Serialising structs of strings and numbers into memory cannot fail.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut line, Careful));
     line
 }
 
+/// What stands in many lines, written once.
+pub(super) fn json_once(value: &impl Serialize) -> Option<Box<RawValue>> {
+    let text = String::from_utf8(json(value)).ok()?;
+    RawValue::from_string(text).ok()
+}
+
 /// With milliseconds and the offset of the zone (RFC 3339 §5.6).
 pub(super) fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
-    let local = at.to_zoned_datetime(zone.clone());
-    local.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+    WITH_MILLISECONDS.timestamp_with_offset_to_string(&at, zone.to_offset(at))
 }
 
 /// The beginning of a text that a stranger may have made long.
 pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
