@@ -235,6 +235,9 @@ fn remove_spoofed(headers: &mut HeaderMap) {
 /// Whether an application could take the field for one of ours. Some read `_` and `-` alike, and
 /// relatives of our names are trusted as much (`X-Forwarded-Port`, `X-Forwarded-Client-Cert`).
 fn is_ours(name: &str) -> bool {
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
     let name = name.replace('_', "-");
     name.starts_with("x-client-cert")
         || name.starts_with("x-forwarded-")

@@ -34,8 +34,15 @@ impl Slots {
 
     /// Waits for its turn; `None` when it did not come.
     pub(crate) async fn take(&self) -> Option<Slot> {
-        let turn = Arc::clone(&self.free).acquire_owned();
-        let permit = timeout(self.patience, turn).await.ok()?.ok()?;
+        let free = Arc::clone(&self.free);
+        // Succeeds only where nobody waits.
+        let permit = match Arc::clone(&free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => timeout(self.patience, free.acquire_owned())
+                .await
+                .ok()?
+                .ok()?,
+        };
         Some(Slot { _permit: permit })
     }
 }

@@ -193,8 +193,9 @@ impl Idle {
 
     fn take_ready(&self) -> Option<(Instant, Connection)> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
         idle.retain(|(since, connection)| {
-            !connection.sender.is_closed() && since.elapsed() < MAX_IDLE_TIME
+            !connection.sender.is_closed() && now.duration_since(*since) < MAX_IDLE_TIME
         });
         // One that is not ready still sends the rest of a request that was answered early.
         let position = idle
