@@ -34,6 +34,7 @@ use crate::http1::{Http1, Limits};
 use crate::live::Live;
 use crate::negotiated::Negotiated;
 use crate::office::Office;
+use crate::seldom::seldom;
 use crate::session::Session;
 use crate::shutdown::Phase;
 use crate::stream::{Lent, Owned, Pace, Stream, drain_and_drop, lend};
@@ -235,17 +236,24 @@ impl Front {
         let mut leaving = false;
         let mut awaited = false;
         loop {
+            let is_tunnel = http.is_none();
+            let interruption = seldom(async {
+                tokio::select! {
+                    biased;
+                    () = owned.given_back(), if is_tunnel => Event::End,
+                    () = judged_anew(self.live.as_mut()) => Event::Judge,
+                    () = until(session.valid_until(), clock) => Event::Judge,
+                    phase = next_phase(&mut self.phase) => phase,
+                    () = session.left(), if !leaving => Event::Leave,
+                    () = sleep(STRANGER_PATIENCE), if leaving => Event::End,
+                    () = asked_or_late(&asked), if awaited => Event::Asked,
+                    () = &mut stay, if !trusted => Event::End,
+                }
+            });
             let event = tokio::select! {
                 biased;
                 ended = over(&mut http, &owned) => Event::HttpOver(ended),
-                () = owned.given_back(), if http.is_none() => Event::End,
-                () = judged_anew(self.live.as_mut()) => Event::Judge,
-                () = until(session.valid_until(), clock) => Event::Judge,
-                phase = next_phase(&mut self.phase) => phase,
-                () = session.left(), if !leaving => Event::Leave,
-                () = sleep(STRANGER_PATIENCE), if leaving => Event::End,
-                () = asked_or_late(&asked), if awaited => Event::Asked,
-                () = &mut stay, if !trusted => Event::End,
+                event = interruption => event,
             };
             match event {
                 // A tunnel may have taken over; then the connection is not given back yet.

@@ -342,9 +342,11 @@ fn write(
     let mut linked = Vec::with_capacity(lines.len() + lines.len() / 2);
     let mut next = present.clone();
     let mut stages = Vec::new();
-    for line in lines.split_inclusive(|octet| *octet == b'\n') {
-        next.append(&line[..line.len() - 1], &mut linked);
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', lines) {
+        next.append(&lines[begin..end], &mut linked);
         stages.push(next.head());
+        begin = end + 1;
     }
     match output.write(&linked) {
         Ok(()) => {

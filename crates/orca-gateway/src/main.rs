@@ -56,6 +56,7 @@ mod rules;
 mod run;
 mod salvage;
 mod sd;
+mod seldom;
 mod server_names;
 mod session;
 mod shutdown;

@@ -237,7 +237,8 @@ impl Session {
                 Who::PlainHttp(plain) => self.redirect(plain, request, now),
                 _ => self.refuse(&refusal, request, now),
             },
-            Ruling::Deliver => self.deliver(request, now).await,
+            // On the heap, or every request would carry the room for it.
+            Ruling::Deliver => Box::pin(self.deliver(request, now)).await,
             Ruling::Nothing => self.nothing_here(request, now),
             Ruling::Serve(guest) if is_ours => self.reserved(&guest.client, request, now),
             Ruling::Serve(guest) => self.serve(&guest, request, now).await,

@@ -107,7 +107,8 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let slot = self.slots.take().await.ok_or(UpstreamError::Busy)?;
         let Some(connection) = self.idle.take().await else {
-            return self.send_anew(request, slot).await;
+            // On the heap, or every request would carry the room for it.
+            return Box::pin(self.send_anew(request, slot)).await;
         };
         let copy = repeatable(&request);
         let mut lease = self.lease(connection, slot);
@@ -117,7 +118,9 @@ impl Upstream {
                 let unsent = failed.take_message();
                 let error = failed.into_error();
                 match unsent.or(copy) {
-                    Some(again) if !error.is_parse() => self.send_anew(again, lease.slot).await,
+                    Some(again) if !error.is_parse() => {
+                        Box::pin(self.send_anew(again, lease.slot)).await
+                    }
                     _ => Err(error.into()),
                 }
             }
