@@ -34,6 +34,7 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    pub(crate) longest_ms: f64,
     pub(crate) operations: u64,
     pub(crate) failures: BTreeMap<String, u64>,
 }
@@ -45,6 +46,7 @@ impl From<&Sample> for Figures {
             rate: sample.rate(),
             p50_ms: sample.latency(0.5),
             p99_ms: sample.latency(0.99),
+            longest_ms: sample.latency(1.0),
             operations: sample.operations,
             failures: sample.failures.clone(),
         }
@@ -233,7 +235,7 @@ pub(crate) fn cost_table(rows: &[Row]) -> Table {
 /// What clients saw.
 pub(crate) fn latency_table(rows: &[Row]) -> Table {
     let mut table = Table::new(
-        "Latency p50 / p99 (ms), operations a second, failures",
+        "Latency p50 / p99 / longest (ms), operations a second, failures",
         &[
             "",
             "orca-gateway",
@@ -247,9 +249,12 @@ pub(crate) fn latency_table(rows: &[Row]) -> Table {
         let cell = |server| {
             let p50 = row.spread(server, |figures| figures.p50_ms)?.median;
             let p99 = row.spread(server, |figures| figures.p99_ms)?.median;
+            let longest = row.spread(server, |figures| figures.longest_ms)?.max;
             let rate = row.spread(server, |figures| figures.rate)?.median;
             let failures = row.failures(server);
-            Some(format!("{p50:.2} / {p99:.2}, {rate:.0} /s, {failures}"))
+            Some(format!(
+                "{p50:.2} / {p99:.2} / {longest:.1}, {rate:.0} /s, {failures}"
+            ))
         };
         let [ours, nginx, haproxy] = Server::ALL.map(|server| cell(server).unwrap_or_else(dash));
         let relation = row.patience();

@@ -90,6 +90,7 @@ mod tests {
             rate: 1.0,
             p50_ms: 1.0,
             p99_ms: 1.0,
+            longest_ms: 1.0,
             operations: 1,
             failures: BTreeMap::new(),
         };
