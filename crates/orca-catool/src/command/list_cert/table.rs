@@ -167,9 +167,7 @@ impl Cells {
     }
 
     fn push(&mut self, cell: &str) {
-        // Without a way out in between: several octets are looked at in one step.
-        let plain = |all: bool, octet: u8| all & matches!(octet, b' '..=b'~');
-        let is_plain = cell.bytes().fold(true, plain);
+        let is_plain = cell.bytes().all(|octet| matches!(octet, b' '..=b'~'));
         let width = match is_plain {
             true => {
                 self.text.push_str(cell);
