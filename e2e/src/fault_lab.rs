@@ -147,6 +147,13 @@ impl Station {
         )
     }
 
+    /// Whether whoever calls the address sees the fault: certificate, request, clock and network of the
+    /// client are as they should be.
+    pub fn is_of_anybody(&self) -> bool {
+        let own = [&self.options, &self.request, &self.network];
+        self.clock.is_none() && own.iter().all(|words| words.is_empty())
+    }
+
     /// The address to call, where one is called.
     pub fn url(&self) -> Option<&str> {
         match &self.seat {

@@ -143,6 +143,12 @@ impl Firefox {
                 let code = self.call("WebDriver:ExecuteScript", &script)?;
                 bail!("{}", code["value"])
             }
+            Err(error) if error.to_string().contains("insecure certificate") => {
+                let script = "return document.getFailedCertSecurityInfo().errorCodeString";
+                let script = json!({ "script": script, "args": [] });
+                let code = self.call("WebDriver:ExecuteScript", &script)?;
+                bail!("{}", code["value"])
+            }
             other => other.map(drop),
         }
     }

@@ -55,7 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "closed",
-        symptom: "ERR_CONNECTION_CLOSED",
+        symptom: "ERR_CONNECTION_CLOSED, PR_END_OF_FILE_ERROR",
         finding: "closed-without-answer",
         japanese: &["すぐに切断しました", "ss -ltnp"],
         english: &["without a word", "ss -ltnp"],
@@ -82,7 +82,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "old-tls",
-        symptom: "ERR_SSL_VERSION_OR_CIPHER_MISMATCH, SSL_ERROR_UNSUPPORTED_VERSION",
+        symptom: "ERR_SSL_VERSION_OR_CIPHER_MISMATCH, SSL_ERROR_UNSUPPORTED_VERSION, SSL_ERROR_PROTOCOL_VERSION_ALERT",
         finding: "tls-too-old",
         japanese: &["TLS 1.2以降に対応していません"],
         english: &["no TLS 1.2"],
@@ -121,7 +121,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "odd-certificate",
-        symptom: "ERR_SSL_SERVER_CERT_BAD_FORMAT, SEC_ERROR_BAD_DER",
+        symptom: "ERR_SSL_PROTOCOL_ERROR, SEC_ERROR_INVALID_ARGS",
         finding: "server-certificate-unreadable",
         japanese: &["サーバ証明書を読み取れません", "アドレスとポート番号"],
         english: &[
@@ -135,7 +135,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "long-serial",
-        symptom: "NET::ERR_CERT_INVALID(証明書の形式が規格外)",
+        symptom: "NET::ERR_CERT_AUTHORITY_INVALID, MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT",
         finding: "server-certificate-unreadable",
         japanese: &["サーバ証明書を読み取れません", "server_kit"],
         english: &["server certificate cannot be read", "server_kit"],

@@ -6,5 +6,6 @@ mod curl;
 mod gnutls;
 mod languages;
 mod table;
+mod triage;
 mod trial;
 mod visitors;
