@@ -53,8 +53,6 @@ const HEAD: usize = 128 * 1024;
 /// Requests at a time on a connection of HTTP/2, before and after a verdict.
 const STRANGER_STREAMS: u32 = 8;
 const STREAMS: u32 = 128;
-/// What TLS takes for one write to the socket: as much as is read of the application at once.
-const WRITTEN_AT_ONCE: usize = 256 * 1024 + 16 * 1024;
 /// A client that has just connected is about to ask; a draining gateway waits this long for it.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 /// A connection on which nothing happens gives its buffers back after this.
@@ -158,7 +156,7 @@ impl Front {
         };
         let outcome = hello.into_stream(config).into_fallible().await;
         self.look_at_name(&examination, local);
-        let mut tls = match outcome {
+        let tls = match outcome {
             Ok(tls) => tls,
             Err((error, cork)) => {
                 self.note_refusal(&error, &examination, address);
@@ -166,7 +164,6 @@ impl Front {
             }
         };
         self.office.meters.handshakes.increment();
-        tls.get_mut().1.set_buffer_limit(Some(WRITTEN_AT_ONCE));
         let version = match tls.get_ref().1.alpn_protocol() {
             Some(H2) => Version::Two,
             _ => Version::One,

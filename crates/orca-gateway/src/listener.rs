@@ -101,6 +101,7 @@ pub(crate) async fn accept(
     front: Front,
     places: Arc<Semaphore>,
 ) -> io::Result<()> {
+    tune(&listener);
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let tracker = TaskTracker::new();
     let mut phase = front.phase.clone();
@@ -150,10 +151,7 @@ type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
 async fn next(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((tcp, remote)) => {
-            tune(&tcp);
-            Some((tcp, remote, place))
-        }
+        Ok((tcp, remote)) => Some((tcp, remote, place)),
         Err(error) => {
             // A client that left while it waited is no trouble; a full system needs a moment.
             if error.kind() != io::ErrorKind::ConnectionAborted {
@@ -164,13 +162,15 @@ async fn next(listener: &tokio::net::TcpListener, places: &Arc<Semaphore>) -> Op
     }
 }
 
-/// Small writes leave at once; dead clients are noticed. Both only make things better.
-fn tune(tcp: &TcpStream) {
-    let _ = tcp.set_nodelay(true);
+/// Small writes leave at once; dead clients are noticed. Both only make things better. Connections
+/// have from their listener what it was told.
+fn tune(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
+    let _ = socket.set_tcp_nodelay(true);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE / 4);
-    let _ = SockRef::from(tcp).set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_keepalive(&keepalive);
 }
 
 /// The public port cannot be had.
@@ -248,6 +248,20 @@ mod tests {
         let listener = bind("[::]:0".parse().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+    }
+
+    #[test]
+    fn connections_are_tuned_as_their_listener() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        tune(&listener);
+        listener.set_nonblocking(false).unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(accepted.nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE / 4);
+        drop(client);
     }
 
     #[test]
