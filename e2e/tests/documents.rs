@@ -50,9 +50,10 @@ const DIAGNOSES: [&str; 12] = [
 ];
 
 /// Runs of both programs whose findings are compared.
-const RUNS: [&str; 3] = [
+const RUNS: [&str; 4] = [
     "scenario/diagnose.rs",
     "scenario/diagnose/another_day.rs",
+    "scenario/diagnose/surroundings.rs",
     "interop/foreign_p12.rs",
 ];
 

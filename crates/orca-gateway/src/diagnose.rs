@@ -22,6 +22,7 @@ use crate::credentials::Credentials;
 use clock::Witness;
 
 mod addresses;
+mod answer;
 mod application;
 mod clock;
 mod names;
@@ -52,17 +53,19 @@ pub(crate) fn findings(conf: &Path, at: Option<Date>, clock: Clock) -> Vec<Findi
             false => None,
         },
     };
-    let more = match &config.mode {
-        Mode::Http => visit.http(at),
-        Mode::Https(files) => visit.https(files, at),
+    let (more, ca_crt) = match &config.mode {
+        Mode::Http => (visit.http(at), None),
+        Mode::Https(files) => (visit.https(files, at), Some(files.ca_crt.as_path())),
     };
+    let answer = answer::finding(config, ca_crt, visit.now);
     // The port is taken by the very gateway; without GATEWAY_STATUS `check` cannot know.
     if more.iter().any(|finding| finding.id == OURS) {
         findings.retain(|finding| finding.id != "port-in-use");
     }
     let known: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
-    let new = more
+    let new = answer
         .into_iter()
+        .chain(more)
         .filter(|finding| !known.contains(&finding.id));
     let new: Vec<Finding> = new.collect();
     findings.extend(new);

@@ -8,9 +8,11 @@ use super::Fault;
 use super::Seat;
 use super::Server;
 use super::Station;
+use super::answers;
 use super::gateway::with;
 use super::network::openssl;
 use super::other_clinic;
+use super::says;
 use super::without_keys;
 use crate::gateway::Conf;
 use crate::site::Site;
@@ -128,6 +130,88 @@ pub(super) const FAULTS: &[Fault] = &[
                 seat: Seat::Server(Box::new(conf)),
                 ..application
             })
+        },
+    },
+    Fault {
+        name: "upstream-wants-a-certificate",
+        symptom: "",
+        finding: "upstream-refuses-us",
+        japanese: &[
+            "ゲートウェイの証明書を受け付けません",
+            "GATEWAY_UPSTREAM_CRT",
+        ],
+        english: &[
+            "does not accept the gateway's certificate",
+            "GATEWAY_UPSTREAM_CRT",
+        ],
+        // In TLS 1.3 the refusal comes after the handshake: who only connects does not see it.
+        make: |site, name| {
+            let kit = site
+                .ca
+                .issue("issue_client_cert -c user-upstream --again")?;
+            let ca = kit.ca();
+            let before = site.conf_of(&format!("{name}-before"))?;
+            let gateway = before.set("GATEWAY_CLIENT_AUTH", "strict").start()?;
+            let url = format!("https://{}", gateway.address);
+            let conf = upstream(site, name, &url)?.set("GATEWAY_UPSTREAM_CA", ca.display());
+            Ok(Station::on_server(conf, Server::Gateway(Box::new(gateway))))
+        },
+    },
+    Fault {
+        name: "upstream-not-tls",
+        symptom: "",
+        finding: "upstream-not-tls",
+        japanese: &["httpsで応答していません", "http://に直す"],
+        english: &["does not speak https", "with http://"],
+        make: |site, name| {
+            let url = format!("https://{}", site.application.address);
+            Ok(Station::on_server(
+                upstream(site, name, &url)?,
+                Server::Nothing,
+            ))
+        },
+    },
+    Fault {
+        name: "upstream-speaks-tls",
+        symptom: "",
+        finding: "upstream-speaks-tls",
+        japanese: &["httpではなくhttpsで待ち受けています", "WebORCAを再起動"],
+        english: &["speaks https, not http", "restart WebORCA"],
+        make: |site, name| {
+            let application = openssl(site, &["-www"])?;
+            let url = application.url().context("an address")?;
+            let conf = upstream(site, name, &url.replacen("https", "http", 1))?;
+            Ok(Station {
+                seat: Seat::Server(Box::new(conf)),
+                ..application
+            })
+        },
+    },
+    Fault {
+        name: "upstream-silent",
+        symptom: "",
+        finding: "upstream-silent",
+        japanese: &["応答しません", "jma-receipt-weborca"],
+        english: &["says nothing", "jma-receipt-weborca"],
+        make: |site, name| {
+            let conf = upstream(site, name, &format!("http://{}", says(b"")?))?;
+            Ok(Station::on_server(conf, Server::Thread))
+        },
+    },
+    Fault {
+        name: "upstream-not-http",
+        symptom: "",
+        finding: "upstream-not-http",
+        japanese: &[
+            "日レセ(アプリケーション)ではありません",
+            "SSH-2.0",
+            "ss -ltnp",
+        ],
+        english: &["is not the application", "SSH-2.0", "ss -ltnp"],
+        make: |site, name| {
+            let address = answers(b"SSH-2.0-OpenSSH_9.2\r\n")?;
+            let conf = upstream(site, name, &format!("http://{address}"))?;
+            Ok(Station::on_server(conf, Server::Thread))
         },
     },
     Fault {

@@ -333,6 +333,7 @@ fn the_server_looks_at_itself() -> anyhow::Result<()> {
         "refuses-without-certificate",
         "server-certificate-loaded",
         "server-reached",
+        "upstream-answers",
         "upstream-reached",
     ] {
         is_told(&rows, id, &[])?;

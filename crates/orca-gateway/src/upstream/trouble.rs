@@ -18,6 +18,8 @@ enum Kind {
     Down,
     /// Its certificate is not acceptable to us.
     Certificate,
+    /// It speaks something else than TLS.
+    NotTls,
     /// Ours, or none, is not acceptable to it.
     RefusesUs,
 }
@@ -27,6 +29,7 @@ impl Trouble {
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let kind = match tls(error) {
             Some(rustls::Error::InvalidCertificate(_)) => Kind::Certificate,
+            Some(rustls::Error::InvalidMessage(_)) => Kind::NotTls,
             Some(rustls::Error::AlertReceived(alert)) if is_about_us(*alert) => Kind::RefusesUs,
             _ => Kind::Down,
         };
@@ -74,6 +77,7 @@ impl Localize for Trouble {
         match self.kind {
             Kind::Down => "upstream-down",
             Kind::Certificate => "upstream-certificate",
+            Kind::NotTls => "upstream-not-tls",
             Kind::RefusesUs => "upstream-refuses-us",
         }
     }
@@ -88,6 +92,10 @@ impl Localize for Trouble {
             Kind::Certificate => text!(
                 "日レセ(アプリケーション)の証明書を確認できないため、接続しません({cause})。",
                 "the certificate of the application cannot be verified, so nothing is sent to it: {cause}"
+            ),
+            Kind::NotTls => text!(
+                "日レセ(アプリケーション)は、httpsで応答していません({cause})。",
+                "the application does not speak https: {cause}"
             ),
             Kind::RefusesUs => text!(
                 "日レセ(アプリケーション)が、ゲートウェイの証明書を受け付けません({cause})。",
@@ -105,6 +113,10 @@ impl Localize for Trouble {
             Kind::Certificate => text!(
                 "GATEWAY_UPSTREAMの名前が日レセの証明書にあること、その認証局がGATEWAY_UPSTREAM_CA(省略時はCA_CRT)にあること、有効期限を確認してください。",
                 "check that the application's certificate has the name in GATEWAY_UPSTREAM, is not expired, and that its CA stands in GATEWAY_UPSTREAM_CA (by default CA_CRT)"
+            ),
+            Kind::NotTls => text!(
+                "GATEWAY_UPSTREAMをhttp://に直すか、アドレスとポート番号を確認してください。",
+                "write GATEWAY_UPSTREAM with http://, or check its address and port"
             ),
             Kind::RefusesUs => text!(
                 "GATEWAY_UPSTREAM_CRTとGATEWAY_UPSTREAM_PEMに、日レセが受け付ける証明書と鍵を指定してください。",
