@@ -1,5 +1,6 @@
 //! Faults of the configuration and of what it names, for `orca-gateway diagnose`.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,6 +10,7 @@ use super::Seat;
 use super::Server;
 use super::Station;
 use super::answers;
+use super::gateway::served;
 use super::gateway::with;
 use super::network::openssl;
 use super::other_clinic;
@@ -215,6 +217,24 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        name: "name-elsewhere",
+        symptom: "",
+        finding: "certificate-name-elsewhere",
+        japanese: &["elsewhere.example", "192.0.2.9"],
+        english: &["elsewhere.example", "192.0.2.9"],
+        make: |site, name| {
+            let kit = site
+                .ca
+                .issue("issue_server_cert -c elsewhere.example -i 127.0.0.1")?;
+            let hosts = site.path(&format!("hosts-{name}"));
+            std::fs::write(&hosts, "127.0.0.1 localhost\n192.0.2.9 elsewhere.example\n")?;
+            let conf = served(site, name, &kit)?;
+            let mut station = Station::on_server(conf, Server::Nothing);
+            station.network = believing(&hosts);
+            Ok(station)
+        },
+    },
+    Fault {
         name: "port-not-permitted",
         symptom: "",
         finding: "port-not-permitted",
@@ -266,6 +286,25 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
 ];
+
+/// A machine that believes this file of names.
+fn believing(hosts: &Path) -> Vec<String> {
+    let words = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--",
+        "sh",
+        "-c",
+    ];
+    let order = format!(
+        "mount --bind '{}' /etc/hosts && exec \"$@\"",
+        hosts.display()
+    );
+    let words = words.iter().map(|&word| word.to_owned());
+    words.chain([order, "sh".to_owned()]).collect()
+}
 
 fn upstream(site: &Site, name: &str, url: &str) -> anyhow::Result<Conf> {
     Ok(site.conf_of(name)?.set("GATEWAY_UPSTREAM", url))

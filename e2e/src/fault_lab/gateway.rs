@@ -549,7 +549,7 @@ fn alone_with(port: u16) -> Vec<String> {
     words.chain([listens]).collect()
 }
 
-fn served(site: &Site, name: &str, kit: &Kit) -> anyhow::Result<crate::gateway::Conf> {
+pub(super) fn served(site: &Site, name: &str, kit: &Kit) -> anyhow::Result<crate::gateway::Conf> {
     let conf = site.conf_of(name)?.set("SERVER_CRT", kit.crt().display());
     Ok(conf.set("SERVER_PEM", kit.pem().display()))
 }
