@@ -10,14 +10,16 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Front;
 use crate::meters::Meters;
 use crate::shutdown::Phase;
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted. Whoever waits outside costs nothing; in a crowd it is better to
+/// be turned away than to be served when one has left.
+const BACKLOG: i32 = 512;
 /// Connections at most, whatever the system allows.
 const MOST_CONNECTIONS: usize = 16_384;
 /// Descriptors for logs, files, status and the workers themselves.
@@ -92,7 +94,9 @@ pub(crate) fn connection_limit(upstream: usize) -> usize {
         .clamp(16, MOST_CONNECTIONS)
 }
 
-/// Accepts until the gateway drains, then waits for the connections to end.
+/// Accepts until the gateway drains, then waits for the connections to end. Whoever is inside is served
+/// first: let in all at once, more clients than can be served would each get a share too small for
+/// anybody to be done in time.
 ///
 /// # Errors
 /// The listener cannot be used by the runtime.
@@ -116,6 +120,7 @@ pub(crate) async fn accept(
                         drop(place);
                     });
                 }
+                yield_now().await;
             }
             changed = phase.changed() => if changed.is_err() { break },
         }

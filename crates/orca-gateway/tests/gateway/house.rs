@@ -53,6 +53,7 @@ pub(super) struct House {
     hits: Arc<AtomicUsize>,
     access_log: AccessLog,
     events: EventLog,
+    meters: Arc<Meters>,
     folder: tempfile::TempDir,
 }
 
@@ -119,7 +120,7 @@ impl House {
             exemptions: config.exemptions.clone(),
             doorway: Arc::new(Doorway::new(64, config.limits.connections_per_address)),
             lists: Some(CrlService::new(intake, Arc::clone(&meters), events.clone())),
-            meters,
+            meters: Arc::clone(&meters),
             lang: Lang::Ja,
             limits: config.limits,
             log: events.clone(),
@@ -154,8 +155,14 @@ impl House {
             hits,
             access_log,
             events,
+            meters,
             folder,
         }
+    }
+
+    /// Connections that came in.
+    pub(super) fn connections(&self) -> u64 {
+        self.meters.connections.get()
     }
 
     /// Puts a file in place as the CA tool does: whole, by renaming.

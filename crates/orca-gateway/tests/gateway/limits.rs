@@ -33,6 +33,27 @@ fn fields(kibibytes: usize) -> String {
         .collect()
 }
 
+/// Twice as many handshakes as could be done: all were let in, and none was done in time.
+#[tokio::test]
+async fn whoever_is_inside_is_served_before_others_come_in() {
+    const CROWD: usize = 14;
+    let house = House::start("").await;
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(house.address).unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            std::io::Write::write_all(&mut client, request).unwrap();
+            client
+        })
+        .collect();
+    let first = crowd[0].try_clone().unwrap();
+    first.set_nonblocking(true).unwrap();
+    let mut first = TcpStream::from_std(first).unwrap();
+    assert!(soon(first.read(&mut [0; 64])).await.unwrap() > 0);
+    assert!(house.connections() < CROWD as u64);
+    until(|| house.connections() == CROWD as u64).await;
+}
+
 #[tokio::test]
 async fn header_fields_have_room_and_an_end() {
     let house = House::start("").await;
