@@ -55,7 +55,7 @@ impl Effort {
         crl_entries: &[0, 1_000, 100_000, 1_000_000],
         registers: &[1_000, 100_000, 1_000_000],
         calls: 15,
-        overloads: 5,
+        overloads: 3,
     };
 }
 
