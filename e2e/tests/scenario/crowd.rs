@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
 use orca_e2e::catool::Catool;
 use orca_e2e::program::Program;
-use orca_e2e::wait;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -187,20 +188,24 @@ pub(crate) fn run_until(
     let mut child =
         ca.program(words.iter().copied())?
             .spawn(Stdio::null(), Stdio::piped(), Stdio::null())?;
-    let end = Instant::now() + after;
-    let in_time = wait::within(wait::PATIENCE, "the end or the cut", || {
-        match child.try_wait() {
-            Ok(None) if Instant::now() < end => None,
-            Ok(status) => Some(Ok(status)),
-            Err(error) => Some(Err(error)),
-        }
-    })??;
-    if in_time.is_none() {
+    let mut stdout = child.stdout.take().context("no output")?;
+    let (told, output) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = stdout.read_to_string(&mut text);
+        // Nobody waits for it any more if the test has failed.
+        let _ = told.send(());
+        read.map(|_| text)
+    });
+    if output.recv_timeout(after).is_err() {
         child.kill()?;
     }
-    let output = child.wait_with_output()?;
-    match output.status.code() {
-        Some(0) => Ok(Some(String::from_utf8(output.stdout)?)),
+    let status = child.wait()?;
+    let text = reader
+        .join()
+        .map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    match status.code() {
+        Some(0) => Ok(Some(text)),
         Some(code) => anyhow::bail!("{words:?} failed with {code}"),
         None => Ok(None),
     }
