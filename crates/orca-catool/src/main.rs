@@ -17,6 +17,7 @@ mod args;
 mod command;
 mod interface;
 mod session;
+mod tabular;
 mod upkeep;
 
 /// Octets of output that leave at once: long lists are megabytes.

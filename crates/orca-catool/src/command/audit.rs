@@ -6,17 +6,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use orca_ca::Authority;
 use orca_ca::trail::TrailRow;
 use orca_ca::trail::anchors::Anchors;
-use orca_messages::{Lang, Text, render, text, zone};
+use orca_messages::{Lang, Text, text, zone};
 use serde::Serialize;
 
 use super::list_cert::cell;
 use crate::args::{AuditArgs, AuditTask, Format};
 use crate::session::{Failure, Session};
+use crate::tabular::{write_csv, write_json, write_table};
 
 /// A row as scripts read it.
 #[derive(Serialize)]
@@ -67,19 +67,14 @@ fn read_anchors(path: &Path, anchors: &mut Anchors) -> Result<(), orca_ca::Error
 }
 
 fn list(rows: &[TrailRow], format: Format, session: &mut Session<'_>) -> Result<(), Failure> {
+    let lang = session.lang;
     match format {
-        Format::Table => {
-            for line in table(rows, session.lang).lines() {
-                writeln!(session.output, "{}", line.trim_end())?;
-            }
-        }
+        Format::Table => write_table(session.output, headings(), cells(rows, lang), lang)?,
         Format::Json => {
             let entries: Vec<Entry> = rows.iter().map(entry).collect();
-            serde_json::to_writer_pretty(&mut *session.output, &entries)
-                .map_err(std::io::Error::from)?;
-            writeln!(session.output)?;
+            write_json(session.output, &entries)?;
         }
-        Format::Csv => write_csv(rows.iter().map(entry), session)?,
+        Format::Csv => write_csv(session.output, COLUMNS, rows.iter().map(entry).map(record))?,
     }
     Ok(())
 }
@@ -101,36 +96,26 @@ fn moment(row: &TrailRow) -> Option<Timestamp> {
     Timestamp::from_second(row.at).ok()
 }
 
-fn write_csv(
-    entries: impl Iterator<Item = Entry>,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(&mut *session.output);
-    let failed = |error: csv::Error| std::io::Error::from(error);
-    let columns = [
-        "sequence", "at", "actor", "host", "event", "serial", "detail", "hash",
-    ];
-    writer.write_record(columns).map_err(failed)?;
-    for entry in entries {
-        let text = |text: Option<String>| cell(&text.unwrap_or_default());
-        let cells = [
-            entry.sequence.to_string(),
-            entry.at.unwrap_or_default(),
-            text(entry.actor),
-            text(entry.host),
-            cell(&entry.event),
-            entry.serial.unwrap_or_default(),
-            text(entry.detail),
-            entry.hash.unwrap_or_default(),
-        ];
-        writer.write_record(cells).map_err(failed)?;
-    }
-    writer.flush()?;
-    Ok(())
+const COLUMNS: [&str; 8] = [
+    "sequence", "at", "actor", "host", "event", "serial", "detail", "hash",
+];
+
+fn record(entry: Entry) -> [String; 8] {
+    let text = |text: Option<String>| cell(&text.unwrap_or_default());
+    [
+        entry.sequence.to_string(),
+        entry.at.unwrap_or_default(),
+        text(entry.actor),
+        text(entry.host),
+        cell(&entry.event),
+        entry.serial.unwrap_or_default(),
+        text(entry.detail),
+        entry.hash.unwrap_or_default(),
+    ]
 }
 
-fn table(rows: &[TrailRow], lang: Lang) -> Table {
-    let headings = [
+fn headings() -> [Text; 7] {
+    [
         text!("記録", "ROW"),
         text!("日時", "TIME"),
         text!("実行者", "WHO"),
@@ -138,38 +123,29 @@ fn table(rows: &[TrailRow], lang: Lang) -> Table {
         text!("操作", "WHAT"),
         text!("番号", "NUMBER"),
         text!("内容", "DETAIL"),
-    ];
+    ]
+}
+
+fn cells(rows: &[TrailRow], lang: Lang) -> impl Iterator<Item = [String; 7]> {
     let zone = zone::local();
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(headings.iter().map(|heading| heading.get(lang)));
-    for row in rows {
+    rows.iter().map(move |row| {
         let optional = |text: &Option<String>| text.clone().unwrap_or_default();
         let time = moment(row).map(|at| {
             let time = zone.to_datetime(at);
             time.strftime("%Y-%m-%d %H:%M:%S").to_string()
         });
-        table.add_row(
-            [
-                row.sequence.to_string(),
-                time.unwrap_or_default(),
-                optional(&row.actor),
-                optional(&row.host),
-                word(&row.event).get(lang).to_owned(),
-                row.serial
-                    .map(|serial| format!("{serial:06}"))
-                    .unwrap_or_default(),
-                optional(&row.detail),
-            ]
-            .map(|cell| render::one_line(&cell)),
-        );
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
+        [
+            row.sequence.to_string(),
+            time.unwrap_or_default(),
+            optional(&row.actor),
+            optional(&row.host),
+            word(&row.event).get(lang).to_owned(),
+            row.serial
+                .map(|serial| format!("{serial:06}"))
+                .unwrap_or_default(),
+            optional(&row.detail),
+        ]
+    })
 }
 
 /// What people call an event; a word that we do not know stands as it is.

@@ -1,14 +1,14 @@
 //! `publish_crl`.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use orca_ca::Authority;
 use orca_ca::publication::{PlaceKind, PlaceReport};
-use orca_messages::{Lang, render, text, zone};
+use orca_messages::{Lang, Text, render, text, zone};
 use serde::Serialize;
 
 use crate::args::Format;
 use crate::session::{Failure, Session};
+use crate::tabular::{write_csv, write_json, write_table};
 
 /// A row as scripts read it.
 #[derive(Serialize)]
@@ -28,19 +28,18 @@ pub(crate) fn run(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let (places, failures) = authority.publish_crl(now)?;
+    let lang = session.lang;
     match format {
-        Format::Table => {
-            for line in table(&places, session.lang).lines() {
-                writeln!(session.output, "{}", line.trim_end())?;
-            }
-        }
+        Format::Table => write_table(session.output, headings(), cells(&places, lang), lang)?,
         Format::Json => {
             let entries: Vec<Entry> = places.iter().map(entry).collect();
-            serde_json::to_writer_pretty(&mut *session.output, &entries)
-                .map_err(std::io::Error::from)?;
-            writeln!(session.output)?;
+            write_json(session.output, &entries)?;
         }
-        Format::Csv => write_csv(places.iter().map(entry), session)?,
+        Format::Csv => write_csv(
+            session.output,
+            COLUMNS,
+            places.iter().map(entry).map(record),
+        )?,
     }
     session.output.flush()?;
     if failures.is_empty() {
@@ -64,67 +63,46 @@ fn entry(place: &PlaceReport) -> Entry {
     }
 }
 
-fn write_csv(
-    entries: impl Iterator<Item = Entry>,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(&mut *session.output);
-    let failed = |error: csv::Error| std::io::Error::from(error);
-    writer
-        .write_record(["place", "kind", "number", "since", "state", "cause"])
-        .map_err(failed)?;
-    for entry in entries {
-        writer
-            .write_record([
-                entry.place,
-                entry.kind.to_owned(),
-                entry.number.unwrap_or_default(),
-                entry.since.unwrap_or_default(),
-                entry.state.to_owned(),
-                entry.cause.unwrap_or_default().to_owned(),
-            ])
-            .map_err(failed)?;
-    }
-    writer.flush()?;
-    Ok(())
+const COLUMNS: [&str; 6] = ["place", "kind", "number", "since", "state", "cause"];
+
+fn record(entry: Entry) -> [String; 6] {
+    [
+        entry.place,
+        entry.kind.to_owned(),
+        entry.number.unwrap_or_default(),
+        entry.since.unwrap_or_default(),
+        entry.state.to_owned(),
+        entry.cause.unwrap_or_default().to_owned(),
+    ]
 }
 
-fn table(places: &[PlaceReport], lang: Lang) -> Table {
-    let headings = [
+fn headings() -> [Text; 4] {
+    [
         text!("場所", "PLACE"),
         text!("番号", "NUMBER"),
         text!("受信日", "SINCE"),
         text!("状態", "STATE"),
-    ];
+    ]
+}
+
+fn cells(places: &[PlaceReport], lang: Lang) -> impl Iterator<Item = [String; 4]> {
     let zone = zone::local();
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(headings.iter().map(|heading| heading.get(lang)));
-    for place in places {
+    places.iter().map(move |place| {
         let state = match place.current {
             true => text!("最新", "current"),
             false => text!("未達", "behind"),
         };
-        table.add_row(
-            [
-                place.place.clone(),
-                place
-                    .number
-                    .map(|number| number.to_string())
-                    .unwrap_or_default(),
-                place
-                    .since
-                    .map(|at| render::date(at, &zone, lang))
-                    .unwrap_or_default(),
-                state.get(lang).to_owned(),
-            ]
-            .map(|cell| render::one_line(&cell)),
-        );
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
+        [
+            place.place.clone(),
+            place
+                .number
+                .map(|number| number.to_string())
+                .unwrap_or_default(),
+            place
+                .since
+                .map(|at| render::date(at, &zone, lang))
+                .unwrap_or_default(),
+            state.get(lang).to_owned(),
+        ]
+    })
 }

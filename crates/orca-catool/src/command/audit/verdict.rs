@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::session::{Failure, Session};
+use crate::tabular::{write_csv, write_json};
 
 #[derive(Serialize)]
 struct Report {
@@ -71,35 +72,24 @@ pub(super) fn print(
                 findings,
                 left_out: verdict.left_out,
             };
-            serde_json::to_writer_pretty(&mut *session.output, &report)
-                .map_err(std::io::Error::from)?;
-            writeln!(session.output)?;
+            write_json(session.output, &report)?;
         }
-        Format::Csv => write_csv(&findings, session)?,
+        Format::Csv => write_csv(session.output, COLUMNS, findings.iter().map(record))?,
     }
     Ok(())
 }
 
-fn write_csv(findings: &[Finding], session: &mut Session<'_>) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(&mut *session.output);
-    let failed = |error: csv::Error| std::io::Error::from(error);
-    writer
-        .write_record(["id", "verdict", "from", "to", "message"])
-        .map_err(failed)?;
-    for finding in findings {
-        let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
-        writer
-            .write_record([
-                finding.id,
-                finding.verdict,
-                &number(finding.from),
-                &number(finding.to),
-                &finding.message,
-            ])
-            .map_err(failed)?;
-    }
-    writer.flush()?;
-    Ok(())
+const COLUMNS: [&str; 5] = ["id", "verdict", "from", "to", "message"];
+
+fn record(finding: &Finding) -> [String; 5] {
+    let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
+    [
+        finding.id.to_owned(),
+        finding.verdict.to_owned(),
+        number(finding.from),
+        number(finding.to),
+        finding.message.clone(),
+    ]
 }
 
 fn line(finding: &Finding, lang: Lang) -> String {
