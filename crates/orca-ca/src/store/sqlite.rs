@@ -8,11 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use orca_pki::certificate::Certificate;
 use orca_pki::profile::CertificateProfile;
-use orca_pki::revocation::{CertificateRevocationList, CrlNumber, CrlWriter, RevocationReason};
+use orca_pki::revocation::{CertificateRevocationList, CrlNumber};
 use orca_pki::serial::SerialNumber;
-use rusqlite::{
-    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use super::{Admit, Change, Columns, CrlFacts, NamePolicy, RevocationOrder, Scope, SignCrl, Store};
 use crate::actor::Actor;
@@ -29,11 +27,13 @@ mod lists;
 mod opening;
 mod rows;
 mod trail;
+mod work;
 
 use opening::{is_denied, version};
-use trail::{End, Note, Pen};
+use trail::End;
+use work::Work;
 
-use rows::{COLUMNS, from_integer, moment, record, to_integer};
+use rows::{COLUMNS, from_integer, record, to_integer};
 
 /// `PRAGMA application_id` of our registers: "ORCA".
 const APPLICATION_ID: i64 = 0x4f52_4341;
@@ -150,17 +150,9 @@ impl SqliteStore {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
-        let work = Work {
-            transaction,
-            path: &path,
-            pen: Pen::new(&self.scribe),
-        };
+        let work = Work::new(transaction, &path, &self.scribe);
         let result = action(&work)?;
-        let Work {
-            transaction, pen, ..
-        } = work;
-        let end = pen.finish(&transaction).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
+        let end = work.commit().map_err(failed)?;
         if end.is_some() {
             self.end = end;
         }
@@ -191,108 +183,6 @@ fn database_error(path: &Path, error: &rusqlite::Error) -> Error {
             path: path.to_owned(),
             detail: error.to_string(),
         },
-    }
-}
-
-/// A transaction and the register's path for its errors.
-struct Work<'a> {
-    transaction: Transaction<'a>,
-    path: &'a Path,
-    pen: Pen<'a>,
-}
-
-impl Work<'_> {
-    fn run<T>(
-        &self,
-        action: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
-    ) -> Result<T, Error> {
-        action(&self.transaction).map_err(|error| database_error(self.path, &error))
-    }
-
-    fn audit(
-        &self,
-        site: &Site,
-        at: Timestamp,
-        event: AuditEvent,
-        serial: Option<i64>,
-        detail: Option<&str>,
-    ) -> Result<(), Error> {
-        let note = Note {
-            event,
-            serial,
-            detail,
-        };
-        self.run(|transaction| self.pen.append(transaction, site, at, note))
-    }
-
-    fn store_crl(&self, site: &Site, crl: &CertificateRevocationList) -> Result<(), Error> {
-        self.run(|transaction| lists::store(transaction, site, crl))
-    }
-
-    fn new_crl(
-        &self,
-        site: &Site,
-        event: AuditEvent,
-        at: Timestamp,
-        drop_expired_before: Timestamp,
-        sign: SignCrl<'_>,
-    ) -> Result<CertificateRevocationList, Error> {
-        let newest = self.run(|transaction| lists::newest_facts(transaction, site))?;
-        let newest = newest.map_or(CrlNumber(0), |newest| newest.number);
-        let mut writer = CrlWriter::new();
-        self.run(|transaction| lists::write(transaction, site, drop_expired_before, &mut writer))??;
-        let crl = sign(newest.next(), writer)?;
-        self.store_crl(site, &crl)?;
-        let detail = format!("number {}", crl.number);
-        self.audit(site, at, event, None, Some(&detail))?;
-        Ok(crl)
-    }
-
-    fn revoke_one(
-        &self,
-        site: &Site,
-        serial: &SerialNumber,
-        order: &RevocationOrder,
-    ) -> Result<(), Error> {
-        let number = to_integer(serial)?;
-        let status: Option<(String, Option<i64>)> = self.run(|transaction| {
-            transaction
-                .query_row(
-                    "SELECT status, revoked_at FROM certificate WHERE site = ?1 AND serial = ?2",
-                    params![site.name(), number],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .optional()
-        })?;
-        match status {
-            None => {
-                return Err(Error::UnknownSerial {
-                    serial: serial.clone(),
-                });
-            }
-            Some((_, Some(at))) => {
-                return Err(Error::AlreadyRevoked {
-                    serial: serial.clone(),
-                    at: moment(at),
-                });
-            }
-            Some((_, None)) => {}
-        }
-        self.run(|transaction| {
-            transaction.execute(
-                "UPDATE certificate
-                 SET status = 'revoked', revoked_at = ?3, reason = ?4, sealed_key = NULL
-                 WHERE site = ?1 AND serial = ?2",
-                params![
-                    site.name(),
-                    number,
-                    order.at.as_second(),
-                    order.reason.map(RevocationReason::name)
-                ],
-            )
-        })?;
-        let reason = order.reason.map(RevocationReason::name);
-        self.audit(site, order.at, AuditEvent::Revoked, Some(number), reason)
     }
 }
 
@@ -342,7 +232,7 @@ impl Store for SqliteStore {
     ) -> Result<SerialNumber, Error> {
         self.transaction(|work| {
             if names == NamePolicy::Unique
-                && let Some(serial) = valid_holder(work, site, reservation)?
+                && let Some(serial) = work.valid_holder(site, reservation)?
             {
                 let name = reservation.common_name.clone();
                 return Err(Error::NameInUse { name, serial });
@@ -615,29 +505,4 @@ impl Store for SqliteStore {
             false => trail::unchained(connection, site),
         })
     }
-}
-
-fn valid_holder(
-    work: &Work<'_>,
-    site: &Site,
-    reservation: &Reservation,
-) -> Result<Option<SerialNumber>, Error> {
-    let number: Option<i64> = work.run(|transaction| {
-        transaction
-            .query_row(
-                "SELECT serial FROM certificate INDEXED BY certificate_by_name
-                 WHERE site = ?1 AND common_name = ?2 AND profile = ?3 AND status = 'issued'
-                   AND not_after >= ?4
-                 ORDER BY serial DESC LIMIT 1",
-                params![
-                    site.name(),
-                    reservation.common_name,
-                    reservation.profile.name(),
-                    reservation.at.as_second()
-                ],
-                |row| row.get(0),
-            )
-            .optional()
-    })?;
-    Ok(number.and_then(from_integer))
 }
