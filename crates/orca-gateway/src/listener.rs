@@ -26,8 +26,9 @@ const MOST_CONNECTIONS: usize = 16_384;
 const RESERVED_DESCRIPTORS: u64 = 64;
 /// A client machine that was switched off is noticed after this.
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// Pause after the system had no descriptor or memory for us.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+/// Pause after the system had no descriptor or memory for us: it tells nobody when it has some again,
+/// and the listener stays readable meanwhile.
+pub(crate) const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// Binds the public port. `[::]` takes IPv4 too, and is `0.0.0.0` on a machine without IPv6.
 ///

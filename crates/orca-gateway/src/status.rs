@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::body::{self, ResponseBody};
+use crate::listener::EXHAUSTED;
 use report::Report;
 pub(crate) use report::Sources;
 
@@ -89,7 +90,7 @@ pub(crate) async fn serve(
         };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors: others need them more.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(EXHAUSTED).await;
             continue;
         };
         let sources = Arc::clone(&sources);
